@@ -1,0 +1,134 @@
+"""Where one installation keeps its things and the few numbers it may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from core.errors import GsceneError
+from core.months import CUTOFF_DAYS, Month
+
+#: Name of the optional settings file in a home folder.
+FILE_NAME = "gscene.yaml"
+
+_ALLOWED = {
+    "state_url",
+    "mlflow_uri",
+    "cutoff_days",
+    "threads",
+    "first_month",
+    "last_month",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One home folder: all data of one bank, branch or trial live below it.
+
+    `cutoff_days` days after month end, `threads` compute threads. `first_month` and `last_month` bound the months that
+    the installation deals with; they come from `gscene.yaml`, where commands that bring data write them.
+    """
+
+    home: Path
+    state_url: str
+    mlflow_uri: str
+    cutoff_days: int = CUTOFF_DAYS
+    threads: int = 2
+    first_month: Month | None = None
+    last_month: Month | None = None
+
+    @classmethod
+    def load(cls, home: Path) -> Settings:
+        """Read `gscene.yaml` in `home` (missing: all defaults); an unknown or wrong entry is an error that names it."""
+        home = home.resolve()
+        file = home / FILE_NAME
+        entries = (
+            yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+            if file.exists()
+            else {}
+        )
+        if not isinstance(entries, dict) or set(entries) - _ALLOWED:
+            unknown = (
+                sorted(set(entries) - _ALLOWED)
+                if isinstance(entries, dict)
+                else ["not a mapping"]
+            )
+            raise GsceneError(
+                f"{file}: unknown settings {', '.join(unknown)}.",
+                f"Allowed are {', '.join(sorted(_ALLOWED))}.",
+            )
+        try:
+            return cls(
+                home=home,
+                state_url=str(
+                    entries.get("state_url", f"sqlite:///{home / 'state.db'}")
+                ),
+                mlflow_uri=str(
+                    entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")
+                ),
+                cutoff_days=int(entries.get("cutoff_days", CUTOFF_DAYS)),
+                threads=int(entries.get("threads", 2)),
+                first_month=Month.parse(entries["first_month"])
+                if "first_month" in entries
+                else None,
+                last_month=Month.parse(entries["last_month"])
+                if "last_month" in entries
+                else None,
+            )
+        except ValueError as error:
+            raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
+
+    def remember_months(self, first: Month, last: Month) -> Settings:
+        """Write the months into `gscene.yaml` (widening what is there) and return the settings read back."""
+        first = min(first, self.first_month or first)
+        last = max(last, self.last_month or last)
+        file = self.home / FILE_NAME
+        self.home.mkdir(parents=True, exist_ok=True)
+        entries = (
+            yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+            if file.exists()
+            else {}
+        )
+        entries |= {"first_month": str(first), "last_month": str(last)}
+        file.write_text(
+            yaml.safe_dump(entries, allow_unicode=True, sort_keys=True),
+            encoding="utf-8",
+        )
+        return Settings.load(self.home)
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def archive(self) -> Path:
+        """Folder of delivered bytes as they came, by sha256."""
+        return self.home / "archive"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of secret keys; never inside the database or the repository."""
+        return self.home / "keys"
+
+    @property
+    def out(self) -> Path:
+        """Folder of what people take away: score files, lead lists, reports."""
+        return self.home / "out"
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of model bundles."""
+        return self.home / "models"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.home / "mlflow-artifacts"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME of this installation."""
+        return self.home / "dagster"

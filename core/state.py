@@ -1,0 +1,226 @@
+"""The state database: what must be remembered beside the tables. SQLite by default, PostgreSQL by URL.
+
+Ledger of deliveries, receipts, releases, model versions, lead lists and the audit chain. No row-level data of any subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    Engine,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.types import DateTime, TypeDecorator
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Any
+    ) -> datetime | None:
+        """Refuse naive datetimes, store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(
+                "the state database takes aware datetimes only; add a time zone"
+            )
+        return value.astimezone(UTC)
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Any
+    ) -> datetime | None:
+        """Give back aware UTC."""
+        return (
+            value.replace(tzinfo=UTC)
+            if value is not None and value.tzinfo is None
+            else value
+        )
+
+
+class Base(DeclarativeBase):
+    """Common base of the mapped classes."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcTime,
+        dict[str, Any]: JSON,
+    }
+
+
+class Delivery(Base):
+    """One delivery of one table's month from one source; the ledger says when the bank knew."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("ix_delivery_table", "subject", "table", "period"),
+        Index("ix_delivery_key", "source", "subject", "table", "period", "revision"),
+    )
+
+    delivery_no: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    adapter: Mapped[str]
+    subject: Mapped[str]
+    table: Mapped[str]
+    period: Mapped[str]
+    revision: Mapped[int]
+    mode: Mapped[str]
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    manifest: Mapped[dict[str, Any]]
+    archive: Mapped[str]
+    received_at: Mapped[datetime]
+    basis: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    place: Mapped[str | None]
+    remedy: Mapped[str | None]
+    rows_delivered: Mapped[int | None]
+    rows_accepted: Mapped[int | None]
+    left_out: Mapped[list[LeftOut]] = relationship(
+        back_populates="delivery", cascade="all, delete-orphan"
+    )
+
+
+class LeftOut(Base):
+    """Rows of an accepted delivery that were left out, counted under a reason."""
+
+    __tablename__ = "left_out"
+
+    delivery_no: Mapped[int] = mapped_column(
+        ForeignKey("delivery.delivery_no"), primary_key=True
+    )
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    rows: Mapped[int]
+    delivery: Mapped[Delivery] = relationship(back_populates="left_out")
+
+
+class Receipt(Base):
+    """What a validation said of one partition's exact content."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (Index("ix_receipt_partition", "table", "partition"),)
+
+    receipt_no: Mapped[int] = mapped_column(primary_key=True)
+    table: Mapped[str]
+    partition: Mapped[str]
+    content_hash: Mapped[str] = mapped_column(String(64))
+    suite_hash: Mapped[str] = mapped_column(String(64))
+    passed: Mapped[bool]
+    failures: Mapped[dict[str, Any]]
+    rows: Mapped[int]
+    validated_at: Mapped[datetime]
+
+
+class Release(Base):
+    """A set of table versions that belong together; readers of published results resolve through it."""
+
+    __tablename__ = "release"
+
+    release_no: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    as_of: Mapped[str]
+    tables: Mapped[dict[str, Any]]
+    released_at: Mapped[datetime]
+
+
+class ModelVersion(Base):
+    """One trained model: where its bundle lies and what it was."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (UniqueConstraint("name", "training_month", "bundle_sha256"),)
+
+    model_no: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    training_month: Mapped[str]
+    bundle: Mapped[str]
+    bundle_sha256: Mapped[str] = mapped_column(String(64))
+    ships: Mapped[str]
+    mlflow_run_id: Mapped[str | None]
+    mlflow_version: Mapped[str | None]
+    metrics: Mapped[dict[str, Any]]
+    trained_at: Mapped[datetime]
+
+
+class LeadList(Base):
+    """One published lead list."""
+
+    __tablename__ = "lead_list"
+
+    list_version: Mapped[str] = mapped_column(primary_key=True)
+    campaign_id: Mapped[str]
+    as_of: Mapped[str]
+    subject: Mapped[str]
+    rows: Mapped[int]
+    folder: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    policy_sha256: Mapped[str] = mapped_column(String(64))
+    waterfall: Mapped[dict[str, Any]]
+    generated_at: Mapped[datetime]
+
+
+class AuditEvent(Base):
+    """One link of the audit chain; see `core.audit`."""
+
+    __tablename__ = "audit_event"
+
+    event_no: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    object: Mapped[str]
+    details: Mapped[dict[str, Any]]
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class StateDatabase:
+    """Opens sessions on the state database; `migrate` brings an empty or older one up to date."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _prepare_sqlite)
+
+    def migrate(self) -> None:
+        """Create or upgrade the schema with Alembic."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that commits at the end and rolls back on any error."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()

@@ -1,0 +1,17 @@
+"""The two kinds of subject. A sole proprietor is an enterprise with an owner."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class SubjectKind(StrEnum):
+    """Who a row is about; part of every table name and asset key."""
+
+    RESIDENT = "resident"
+    ENTERPRISE = "enterprise"
+
+    @property
+    def zh(self) -> str:
+        """The word shown to Chinese readers."""
+        return "居民" if self is SubjectKind.RESIDENT else "企业"

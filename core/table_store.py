@@ -1,0 +1,378 @@
+"""Tables on disk: Delta Lake, one partition a month, every file named by its own sha256.
+
+Our own Parquet files (page checksums, sorted rows, small row groups) are committed to the Delta log in one step, so a reader
+sees the old table or the new one. A file's name *is* its sha256: a reader that finds other bytes under the name refuses, which
+neither Delta nor DuckDB would notice. Replaying a commit is harmless: the same bytes under the same application version are a no-op.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.errors import GsceneError
+
+#: Rows in a Parquet row group: readers stream subjects in chunks of this many.
+ROW_GROUP = 65_536
+
+#: The partition column of every table.
+PERIOD = "period"
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """One commit of a table, as `history` tells it."""
+
+    version: int
+    operation: str
+    metadata: Mapping[str, str]
+
+
+class CorruptTable(GsceneError):
+    """A data file's bytes are not the ones that were committed."""
+
+
+class TableStore:
+    """Delta tables below one folder; a table's name is its path (`raw/enterprise/invoice`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: dict[tuple[str, int, int], bool] = {}
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def replace(
+        self,
+        table: str,
+        partition: str,
+        data: pa.Table,
+        *,
+        app_version: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
+        """Make `data` the whole content of one partition; returns the table's version after it.
+
+        A no-op when the partition already holds exactly these bytes.
+        """
+        return self._commit(table, partition, data, "overwrite", app_version, metadata)
+
+    def append(
+        self,
+        table: str,
+        partition: str,
+        data: pa.Table,
+        *,
+        app_version: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
+        """Add `data` to one partition; returns the table's version after it.
+
+        A no-op when `app_version` isn't greater than the last one committed for this partition, or when the partition
+        already holds a file of exactly these bytes.
+        """
+        return self._commit(table, partition, data, "append", app_version, metadata)
+
+    def _commit(
+        self,
+        table: str,
+        partition: str,
+        data: pa.Table,
+        mode: str,
+        app_version: int | None,
+        metadata: Mapping[str, str] | None,
+    ) -> int:
+        from deltalake import CommitProperties, Schema, Transaction
+        from deltalake.transaction import AddAction
+
+        with self.writer(table):
+            delta = self._create_or_open(table, data.schema)
+            application = f"{table}/{partition}"
+            done = delta.transaction_version(application)
+            if app_version is not None and done is not None and done >= app_version:
+                return int(delta.version())
+            name, size = self._write_file(table, partition, data)
+            present = [path.name for path in self._paths(delta, table, [partition])]
+            if present == [name] or (mode == "append" and name in present):
+                return int(delta.version())
+            action = AddAction(
+                path=f"{PERIOD}={partition}/{name}",
+                size=size,
+                partition_values={PERIOD: partition},
+                modification_time=0,
+                data_change=True,
+                stats=json.dumps({"numRecords": data.num_rows}),
+            )
+            transactions = (
+                [Transaction(application, app_version)]
+                if app_version is not None
+                else None
+            )
+            delta.create_write_transaction(
+                [action],
+                mode=mode,
+                schema=Schema.from_arrow(_with_period(data.schema)),
+                partition_by=[PERIOD],
+                partition_filters=[(PERIOD, "=", partition)]
+                if mode == "overwrite"
+                else None,
+                commit_properties=CommitProperties(
+                    custom_metadata=dict(metadata or {}), app_transactions=transactions
+                ),
+            )
+            return int(self._delta(table).version())
+
+    def _write_file(
+        self, table: str, partition: str, data: pa.Table
+    ) -> tuple[str, int]:
+        folder = self.root / table / f"{PERIOD}={partition}"
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{uuid.uuid4().hex}.part"
+        pq.write_table(
+            data,
+            part,
+            compression="zstd",
+            row_group_size=ROW_GROUP,
+            write_page_checksum=True,
+            store_schema=True,
+        )
+        digest, size = _sha256(part), part.stat().st_size
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        final = folder / f"{digest}.parquet"
+        part.replace(final)
+        return final.name, size
+
+    def _create_or_open(self, table: str, schema: pa.Schema):  # type: ignore[no-untyped-def]
+        from deltalake import DeltaTable, Schema
+
+        if not self.exists(table):
+            (self.root / table).mkdir(parents=True, exist_ok=True)
+            return DeltaTable.create(
+                str(self.root / table),
+                Schema.from_arrow(_with_period(schema)),
+                partition_by=[PERIOD],
+            )
+        delta = self._delta(table)
+        expected = [
+            field.name for field in delta.schema().fields if field.name != PERIOD
+        ]
+        if expected != schema.names:
+            raise GsceneError(
+                f"table {table} has the columns {expected}, the new rows have {schema.names}.",
+                "A changed contract needs a new major version and a new table.",
+            )
+        return delta
+
+    @contextmanager
+    def writer(self, table: str) -> Iterator[None]:
+        """Hold the table's single-writer lock (across processes of this machine)."""
+        from filelock import FileLock
+
+        lock = self.root / ".locks" / f"{table.replace('/', '.')}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(lock)):
+            yield
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def exists(self, table: str) -> bool:
+        """Whether the table has ever been committed to."""
+        return (self.root / table / "_delta_log").is_dir()
+
+    def tables(self) -> list[str]:
+        """Names of all tables, sorted."""
+        logs = self.root.glob("**/_delta_log")
+        return sorted(log.parent.relative_to(self.root).as_posix() for log in logs)
+
+    def version(self, table: str) -> int:
+        """The latest committed version, -1 where the table doesn't exist."""
+        return int(self._delta(table).version()) if self.exists(table) else -1
+
+    def partitions(self, table: str, version: int | None = None) -> list[str]:
+        """The months that hold data, sorted."""
+        if not self.exists(table):
+            return []
+        delta = self._delta(table, version)
+        return sorted(
+            {
+                path.parent.name.split("=", 1)[1]
+                for path in self._paths(delta, table, None)
+            }
+        )
+
+    def files(
+        self,
+        table: str,
+        partitions: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> list[Path]:
+        """Verified data files, sorted by partition; give them to DuckDB with `hive_partitioning=true`."""
+        if not self.exists(table):
+            return []
+        paths = self._paths(self._delta(table, version), table, partitions)
+        for path in paths:
+            self._verify(path)
+        return paths
+
+    def read(
+        self,
+        table: str,
+        partitions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing."""
+        if not self.exists(table):
+            raise GsceneError(
+                f"there is no table {table} in {self.root}.",
+                "Run the stage that makes it first.",
+            )
+        delta = self._delta(table, version)
+        names = [field.name for field in delta.schema().fields if field.name != PERIOD]
+        wanted = [name for name in (columns or names) if name != PERIOD]
+        pieces = []
+        for path in self._paths(delta, table, partitions):
+            self._verify(path)
+            piece = pq.ParquetFile(path).read(columns=wanted)
+            period = pa.DictionaryArray.from_arrays(
+                pa.array(
+                    [0] * 0 if not piece.num_rows else _zeros(piece.num_rows),
+                    pa.int32(),
+                ),
+                pa.array([path.parent.name.split("=", 1)[1]]),
+            ).cast(pa.string())
+            pieces.append(piece.append_column(PERIOD, period))
+        if pieces:
+            result = pa.concat_tables(pieces)
+        else:
+            schema = pa.schema(delta.schema().to_arrow())
+            result = pa.schema(
+                [_plain(schema.field(name)) for name in [*wanted, PERIOD]]
+            ).empty_table()
+        return (
+            result.select([*wanted, PERIOD])
+            if columns is None or PERIOD in columns
+            else result.select(wanted)
+        )
+
+    def content_hash(
+        self, table: str, partition: str, version: int | None = None
+    ) -> str:
+        """sha256 over the partition's file hashes: equal exactly when the partition holds the same bytes."""
+        if not self.exists(table):
+            return ""
+        names = sorted(
+            path.name
+            for path in self._paths(self._delta(table, version), table, [partition])
+        )
+        return hashlib.sha256("\n".join(names).encode()).hexdigest() if names else ""
+
+    def rows(self, table: str, partition: str) -> int:
+        """Number of rows in one partition."""
+        return sum(
+            pq.read_metadata(path).num_rows for path in self.files(table, [partition])
+        )
+
+    def history(self, table: str) -> list[TableVersion]:
+        """Commits, newest first, with the metadata given at commit."""
+        known = {
+            "timestamp",
+            "operation",
+            "operationParameters",
+            "engineInfo",
+            "clientVersion",
+            "version",
+        }
+        return [
+            TableVersion(
+                entry["version"],
+                entry["operation"],
+                {key: str(value) for key, value in entry.items() if key not in known},
+            )
+            for entry in self._delta(table).history()
+        ]
+
+    def vacuum(self, table: str, keep_hours: int) -> list[str]:
+        """Delete files that no version younger than `keep_hours` needs; returns their names."""
+        with self.writer(table):
+            return list(
+                self._delta(table).vacuum(
+                    keep_hours, dry_run=False, enforce_retention_duration=False
+                )
+            )
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _delta(self, table: str, version: int | None = None):  # type: ignore[no-untyped-def]
+        from deltalake import DeltaTable
+
+        return DeltaTable(str(self.root / table), version=version)
+
+    def _paths(self, delta, table: str, partitions: Sequence[str] | None) -> list[Path]:  # type: ignore[no-untyped-def]
+        wanted = None if partitions is None else set(partitions)
+        names = pa.table(delta.get_add_actions(flatten=True)).column("path").to_pylist()
+        paths = [self.root / table / unquote(name) for name in names]
+        if wanted is not None:
+            paths = [
+                path for path in paths if path.parent.name.split("=", 1)[1] in wanted
+            ]
+        return sorted(paths, key=lambda path: (path.parent.name, path.name))
+
+    def _verify(self, path: Path) -> None:
+        """Compare the bytes with the name, once a process for an unchanged file."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise CorruptTable(
+                f"data file {path} is missing.",
+                "Restore it from backup or run the stage that made it again.",
+            ) from None
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        if key in self._verified:
+            return
+        if _sha256(path) != path.stem:
+            raise CorruptTable(
+                f"data file {path} doesn't hold the bytes that were committed.",
+                "Restore it from backup or run the stage that made it again.",
+            )
+        self._verified[key] = True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _zeros(rows: int):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.zeros(rows, dtype=np.int32)
+
+
+def _with_period(schema: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        [
+            *(_plain(field) for field in schema),
+            pa.field(PERIOD, pa.string(), nullable=False),
+        ]
+    )
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """Field without metadata, dictionary or view types, which the Delta schema doesn't know."""
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        kind = pa.string()
+    return pa.field(field.name, kind, nullable=field.nullable)

@@ -1,0 +1,157 @@
+"""Features at an as-of month: windows over the monthly facts, as known at that month's knowledge cutoff.
+
+Grain: subject x as-of month. Subjects are streamed in chunks, so memory depends on the chunk and not on the population. A row
+exists for every subject of which any source had told anything by the cutoff, within the longest window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
+from core.table_store import ROW_GROUP, TableStore
+from features.catalogue import Feature, FeatureSet
+from features.monthly_facts import FactBlocks, MonthlyFacts, side_by_side
+from features.windows import FORMULAS, share_of
+
+
+def features_at(
+    store: TableStore,
+    feature_set: FeatureSet,
+    as_of: Sequence[Month],
+    *,
+    cutoff_days: int = CUTOFF_DAYS,
+    chunk: int = ROW_GROUP,
+) -> Iterator[tuple[Month, pa.Table]]:
+    """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (null = missing).
+
+    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no.
+    """
+    first = min(as_of).plus(1 - feature_set.months_back)
+    months = month_range(first, max(as_of))
+    sources = {
+        name: MonthlyFacts(store, definition.fact_table, months)
+        for name, definition in feature_set.facts.items()
+    }
+    subjects = max((source.subjects() for source in sources.values()), default=0)
+    measures = _measures_by_source(feature_set)
+    for low in range(0, subjects, chunk):
+        high = min(low + chunk, subjects)
+        blocks = {
+            name: [source.blocks(month, low, high, measures[name]) for month in months]
+            for name, source in sources.items()
+        }
+        for month in as_of:
+            yield (
+                month,
+                _chunk(feature_set, blocks, months, month, low, high, cutoff_days),
+            )
+
+
+def feature_table(
+    store: TableStore,
+    feature_set: FeatureSet,
+    as_of: Month,
+    *,
+    cutoff_days: int = CUTOFF_DAYS,
+    chunk: int = ROW_GROUP,
+) -> pa.Table:
+    """Features of one as-of month as one table."""
+    chunks = [
+        table
+        for _, table in features_at(
+            store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk
+        )
+    ]
+    return (
+        pa.concat_tables(chunks)
+        if chunks
+        else feature_schema(feature_set).empty_table()
+    )
+
+
+def feature_schema(feature_set: FeatureSet) -> pa.Schema:
+    """Columns of the feature table."""
+    return pa.schema(
+        [
+            pa.field("subject_no", pa.int32()),
+            *(pa.field(name, pa.float64()) for name in feature_set.names),
+        ]
+    )
+
+
+def _measures_by_source(feature_set: FeatureSet) -> dict[str, list[str]]:
+    needed: dict[str, set[str]] = {name: set() for name in feature_set.facts}
+    for feature in feature_set.features:
+        needed[feature.facts].add(feature.measure)
+        if feature.over is not None:
+            needed[feature.over_facts].add(feature.over)
+    return {name: sorted(measures) for name, measures in needed.items()}
+
+
+def _chunk(
+    feature_set: FeatureSet,
+    blocks: dict[str, list[FactBlocks | None]],
+    months: list[Month],
+    as_of: Month,
+    low: int,
+    high: int,
+    cutoff_days: int,
+) -> pa.Table:
+    cutoff = knowledge_cutoff(as_of, cutoff_days)
+    back = months.index(as_of) + 1
+    begin = max(0, back - feature_set.months_back)
+    recent = {name: source[begin:back] for name, source in blocks.items()}
+    known = _known_subjects(recent, high - low, as_of, cutoff_days)
+    arrays: dict[tuple[str, str], np.ndarray] = {}
+
+    def window(facts: str, measure: str, length: int) -> np.ndarray:
+        if (facts, measure) not in arrays:
+            zero = feature_set.facts[facts].absent == "zero"
+            arrays[facts, measure] = side_by_side(
+                recent[facts], measure, high - low, cutoff, zero
+            )[:, known]
+        array = arrays[facts, measure]
+        short = length - array.shape[0]
+        if short > 0:
+            array = np.vstack([np.full((short, array.shape[1]), np.nan), array])
+        return array[-length:]
+
+    columns: list[pa.Array] = [pa.array((np.flatnonzero(known) + low).astype(np.int32))]
+    for feature in feature_set.features:
+        columns.append(_column(feature, window))
+    return pa.table(columns, schema=feature_schema(feature_set))
+
+
+def _column(feature: Feature, window) -> pa.Array:  # type: ignore[no-untyped-def]
+    x = window(feature.facts, feature.measure, feature.months_back)
+    if feature.over is not None:
+        values = share_of(
+            x, window(feature.over_facts, feature.over, feature.months_back)
+        )
+    else:
+        values = FORMULAS[feature.formula](x)
+    return pa.array(
+        values * feature.scale if feature.scale != 1.0 else values,
+        pa.float64(),
+        from_pandas=True,
+    )
+
+
+def _known_subjects(
+    recent: dict[str, list[FactBlocks | None]],
+    subjects: int,
+    as_of: Month,
+    cutoff_days: int,
+) -> np.ndarray:
+    """Whether any source had a record of the subject by the cutoff, shape (subjects,)."""
+    cutoff = knowledge_cutoff(as_of, cutoff_days)
+    known = np.zeros(subjects, dtype=bool)
+    for source in recent.values():
+        for block in source:
+            if block is not None:
+                known[block.position[block.as_known(cutoff)]] = True
+    return known

@@ -1,0 +1,214 @@
+"""What one source's rows of a month are folded into: a few fixed-width measures per subject.
+
+Definitions are YAML files in `features/facts/<subject>/`; they name columns of the contract and are checked against it on load.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
+from core.errors import Refusal
+from core.purpose import Purpose
+from core.subject import SubjectKind
+from core.table_schema import ColumnType, TableSchema
+
+FOLDER = Path(__file__).parent / "facts"
+
+Aggregation = Literal[
+    "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank"
+]
+
+#: Aggregations that need a column to work on.
+_NEEDS_COLUMN = {
+    "sum",
+    "max",
+    "min",
+    "distinct",
+    "top_share",
+    "hhi",
+    "max_gap",
+    "code_rank",
+}
+
+
+class Comparison(Definition):
+    """A test of one column: exactly one of the entries."""
+
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    missing: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Comparison:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of gt, ge, lt, le, missing")
+        return self
+
+
+Condition = Annotated[
+    bool | str | list[str] | Comparison, Field(union_mode="left_to_right")
+]
+
+
+class DaysBetween(Definition):
+    """A derived column: whole days from one date to another; missing where either is."""
+
+    days_from: str
+    to: str
+
+
+class Measure(Definition):
+    """One number per subject and month.
+
+    `count`: rows that meet `where`; `sum`: of `column` over them (0 when none does); `max`, `min`: missing when none does;
+    `distinct`: different values of `column`; `top_share`: share of the `top` largest values of `column` in the sum of `by`;
+    `hhi`: Herfindahl index of the same shares; `max_gap`: longest stretch of days between two dates in `column`;
+    `code_rank`: position (0, 1, ...) of the code among `ranks`, the worst of the month.
+    """
+
+    agg: Aggregation
+    column: str | None = None
+    where: dict[str, Condition] = {}
+    by: str | None = None
+    top: int = 5
+    ranks: list[str] = []
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Measure:
+        if self.agg in _NEEDS_COLUMN and self.column is None:
+            raise ValueError(f"{self.agg} needs a column")
+        if self.agg in ("top_share", "hhi") and self.by is None:
+            raise ValueError(
+                f"{self.agg} needs `by`, the amount that shares are taken of"
+            )
+        if self.agg == "code_rank" and not self.ranks:
+            raise ValueError("code_rank needs `ranks`, the codes from best to worst")
+        return self
+
+
+class FactDefinition(Definition):
+    """One YAML file: the measures of one source table.
+
+    `absent` says what a month without any row of a subject means: `unknown` (the source doesn't cover the subject) or `zero`
+    (the source lists events only: no row, no event).
+    """
+
+    facts: str
+    subject: SubjectKind
+    table: str
+    title: Bilingual
+    absent: Literal["unknown", "zero"] = "unknown"
+    derive: dict[str, DaysBetween] = {}
+    measures: dict[str, Measure]
+
+    @property
+    def raw_table(self) -> str:
+        """Table-store name of the source rows."""
+        return f"raw/{self.subject}/{self.table}"
+
+    @property
+    def fact_table(self) -> str:
+        """Table-store name of the folded rows."""
+        return f"facts/{self.subject}/{self.facts}"
+
+    @cached_property
+    def source_columns(self) -> tuple[str, ...]:
+        """Contract columns that any measure needs, in a fixed order."""
+        return tuple(
+            sorted(
+                {column for name in self.measures for column in self.columns_of(name)}
+            )
+        )
+
+    def columns_of(self, measure: str) -> set[str]:
+        """Contract columns behind one measure, derived columns traced back to their dates."""
+        spec = self.measures[measure]
+        named = {
+            name for name in (spec.column, spec.by, *spec.where) if name is not None
+        }
+        traced: set[str] = set()
+        for name in named:
+            derived = self.derive.get(name)
+            traced |= {derived.days_from, derived.to} if derived is not None else {name}
+        return traced
+
+    def is_money(self, measure: str, schema: TableSchema) -> bool:
+        """Whether the measure is an amount (kept in fen, given to features in yuan)."""
+        spec = self.measures[measure]
+        if (
+            spec.agg not in ("sum", "max", "min")
+            or spec.column is None
+            or spec.column in self.derive
+        ):
+            return False
+        return schema.column(spec.column).type is ColumnType.MONEY
+
+    def purposes_of(self, measure: str, schema: TableSchema) -> frozenset[Purpose]:
+        """Purposes that every column behind the measure allows."""
+        allowed = frozenset(Purpose)
+        for name in self.columns_of(measure):
+            allowed &= frozenset(schema.column(name).purposes)
+        return allowed
+
+
+def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
+    """Read one definition and check every column it names against the contract's schema."""
+    definition = load_definition(path, FactDefinition)
+    known = {column.name for column in schema.columns}
+    for name, derived in definition.derive.items():
+        for column in (derived.days_from, derived.to):
+            if column not in known or schema.column(column).type is not ColumnType.DATE:
+                raise _refuse(
+                    path,
+                    f"derive.{name} needs date columns; {column} isn't one",
+                    "derive",
+                    name,
+                )
+    for name in definition.measures:
+        for column in definition.columns_of(name):
+            if column not in known:
+                raise _refuse(
+                    path,
+                    f"measure {name} names the column {column}, unknown to {schema.table}",
+                    "measures",
+                    name,
+                )
+    return definition
+
+
+def load_all_facts(
+    schemas: dict[str, TableSchema], folder: Path = FOLDER
+) -> dict[tuple[SubjectKind, str], FactDefinition]:
+    """All definitions below `folder` by (subject, facts name); `schemas` by table name."""
+    found: dict[tuple[SubjectKind, str], FactDefinition] = {}
+    for path in sorted(folder.glob("*/*.yaml")):
+        table = load_definition(path, FactDefinition).table
+        if table not in schemas:
+            raise _refuse(path, f"there is no contract for the table {table}", "table")
+        definition = load_facts(path, schemas[table])
+        if path.stem != definition.facts or path.parent.name != definition.subject:
+            raise _refuse(
+                path,
+                "the file's place and name must be <subject>/<facts>.yaml",
+                "facts",
+            )
+        found[definition.subject, definition.facts] = definition
+    return found
+
+
+def _refuse(path: Path, message: str, *place: str | int) -> Refusal:
+    return Refusal(
+        CODE,
+        message + ".",
+        file=str(path),
+        line=line_of(path, *place),
+        remedy="Use a column of the contract.",
+    )
