@@ -34,9 +34,7 @@ def record(
 
     `details` are counts, hashes and names, never row-level values.
     """
-    last = session.scalars(
-        select(AuditEvent).order_by(AuditEvent.event_no.desc()).limit(1)
-    ).first()
+    last = session.scalars(select(AuditEvent).order_by(AuditEvent.event_no.desc()).limit(1)).first()
     previous = last.hash if last is not None else _GENESIS
     event = AuditEvent(
         event_no=(last.event_no if last is not None else 0) + 1,
@@ -55,9 +53,7 @@ def record(
 
 def head(session: Session) -> str:
     """The last hash of the chain; keep it outside the database."""
-    last = session.scalars(
-        select(AuditEvent).order_by(AuditEvent.event_no.desc()).limit(1)
-    ).first()
+    last = session.scalars(select(AuditEvent).order_by(AuditEvent.event_no.desc()).limit(1)).first()
     return last.hash if last is not None else _GENESIS
 
 
@@ -66,11 +62,7 @@ def verify(session: Session) -> int:
     previous, count = _GENESIS, 0
     for event in session.scalars(select(AuditEvent).order_by(AuditEvent.event_no)):
         count += 1
-        if (
-            event.event_no != count
-            or event.previous != previous
-            or event.hash != _link(event)
-        ):
+        if event.event_no != count or event.previous != previous or event.hash != _link(event):
             raise GsceneError(
                 f"the audit chain is broken at event {event.event_no}.",
                 "Compare the database with its last backup and tell the security officer.",

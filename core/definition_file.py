@@ -45,11 +45,7 @@ def load_definition(path: Path, kind: type[T], **context: Any) -> T:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        more = (
-            f" ({error.error_count() - 1} more after it)"
-            if error.error_count() > 1
-            else ""
-        )
+        more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
         raise Refusal(
             CODE,
             f"{place}: {first['msg']}{more}.",
@@ -96,11 +92,7 @@ def _line_of(node: yaml.Node | None, place: tuple[str | int, ...]) -> int | None
                     break
             else:
                 return line
-        elif (
-            isinstance(node, yaml.SequenceNode)
-            and isinstance(part, int)
-            and part < len(node.value)
-        ):
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1
         else:

@@ -54,9 +54,7 @@ class Month:
     @property
     def last_day(self) -> date:
         """The last calendar day."""
-        return date(
-            self.year, self.month, calendar.monthrange(self.year, self.month)[1]
-        )
+        return date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"

@@ -18,9 +18,7 @@ class Stage(Protocol):
 class Progress(Protocol):
     """Opens stages."""
 
-    def stage(
-        self, title: str, total: int | None = None
-    ) -> AbstractContextManager[Stage]:
+    def stage(self, title: str, total: int | None = None) -> AbstractContextManager[Stage]:
         """A stage of `total` units (None: unknown), open while the context lasts."""
         ...
 

@@ -44,17 +44,9 @@ class Settings:
         """Read `gscene.yaml` in `home` (missing: all defaults); an unknown or wrong entry is an error that names it."""
         home = home.resolve()
         file = home / FILE_NAME
-        entries = (
-            yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            if file.exists()
-            else {}
-        )
+        entries = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
         if not isinstance(entries, dict) or set(entries) - _ALLOWED:
-            unknown = (
-                sorted(set(entries) - _ALLOWED)
-                if isinstance(entries, dict)
-                else ["not a mapping"]
-            )
+            unknown = sorted(set(entries) - _ALLOWED) if isinstance(entries, dict) else ["not a mapping"]
             raise GsceneError(
                 f"{file}: unknown settings {', '.join(unknown)}.",
                 f"Allowed are {', '.join(sorted(_ALLOWED))}.",
@@ -62,20 +54,12 @@ class Settings:
         try:
             return cls(
                 home=home,
-                state_url=str(
-                    entries.get("state_url", f"sqlite:///{home / 'state.db'}")
-                ),
-                mlflow_uri=str(
-                    entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")
-                ),
+                state_url=str(entries.get("state_url", f"sqlite:///{home / 'state.db'}")),
+                mlflow_uri=str(entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")),
                 cutoff_days=int(entries.get("cutoff_days", CUTOFF_DAYS)),
                 threads=int(entries.get("threads", 2)),
-                first_month=Month.parse(entries["first_month"])
-                if "first_month" in entries
-                else None,
-                last_month=Month.parse(entries["last_month"])
-                if "last_month" in entries
-                else None,
+                first_month=Month.parse(entries["first_month"]) if "first_month" in entries else None,
+                last_month=Month.parse(entries["last_month"]) if "last_month" in entries else None,
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
@@ -86,11 +70,7 @@ class Settings:
         last = max(last, self.last_month or last)
         file = self.home / FILE_NAME
         self.home.mkdir(parents=True, exist_ok=True)
-        entries = (
-            yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            if file.exists()
-            else {}
-        )
+        entries = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
         entries |= {"first_month": str(first), "last_month": str(last)}
         file.write_text(
             yaml.safe_dump(entries, allow_unicode=True, sort_keys=True),

@@ -33,27 +33,17 @@ class UtcTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(
-        self, value: datetime | None, dialect: Any
-    ) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
         """Refuse naive datetimes, store UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(
-                "the state database takes aware datetimes only; add a time zone"
-            )
+            raise ValueError("the state database takes aware datetimes only; add a time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(
-        self, value: datetime | None, dialect: Any
-    ) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         """Give back aware UTC."""
-        return (
-            value.replace(tzinfo=UTC)
-            if value is not None and value.tzinfo is None
-            else value
-        )
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 class Base(DeclarativeBase):
@@ -94,9 +84,7 @@ class Delivery(Base):
     remedy: Mapped[str | None]
     rows_delivered: Mapped[int | None]
     rows_accepted: Mapped[int | None]
-    left_out: Mapped[list[LeftOut]] = relationship(
-        back_populates="delivery", cascade="all, delete-orphan"
-    )
+    left_out: Mapped[list[LeftOut]] = relationship(back_populates="delivery", cascade="all, delete-orphan")
 
 
 class LeftOut(Base):
@@ -104,9 +92,7 @@ class LeftOut(Base):
 
     __tablename__ = "left_out"
 
-    delivery_no: Mapped[int] = mapped_column(
-        ForeignKey("delivery.delivery_no"), primary_key=True
-    )
+    delivery_no: Mapped[int] = mapped_column(ForeignKey("delivery.delivery_no"), primary_key=True)
     reason: Mapped[str] = mapped_column(primary_key=True)
     rows: Mapped[int]
     delivery: Mapped[Delivery] = relationship(back_populates="left_out")
@@ -127,6 +113,19 @@ class Receipt(Base):
     failures: Mapped[dict[str, Any]]
     rows: Mapped[int]
     validated_at: Mapped[datetime]
+
+
+class Derivation(Base):
+    """What one derived partition was made from: content hashes of its inputs and the hash of the recipe."""
+
+    __tablename__ = "derivation"
+
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    recipe_hash: Mapped[str] = mapped_column(String(64))
+    inputs: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime]
 
 
 class Release(Base):

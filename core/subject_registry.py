@@ -76,9 +76,7 @@ class SubjectRegistry:
 
     def _take(self, column: str, numbers: np.ndarray) -> pa.Array:
         if len(numbers) and (numbers.min() < 0 or numbers.max() >= self.size):
-            raise GsceneError(
-                f"{self._table} knows the numbers 0 to {self.size - 1} only."
-            )
+            raise GsceneError(f"{self._table} knows the numbers 0 to {self.size - 1} only.")
         taken = self.table().column(column).take(pa.array(numbers))
         return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
@@ -87,9 +85,7 @@ class SubjectRegistry:
         found = pc.index_in(subject_ids, value_set=known)
         return pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
 
-    def _add(
-        self, subject_ids: pa.Array | pa.ChunkedArray, codes: pa.Array | pa.ChunkedArray
-    ) -> None:
+    def _add(self, subject_ids: pa.Array | pa.ChunkedArray, codes: pa.Array | pa.ChunkedArray) -> None:
         new = pa.table({"subject_id": subject_ids, "provider_code": codes})
         new = new.filter(
             pc.invert(
@@ -102,9 +98,7 @@ class SubjectRegistry:
         new = new.group_by("subject_id").aggregate([("provider_code", "min")])
         if not new.num_rows:
             return
-        new = new.rename_columns(["subject_id", "provider_code"]).sort_by(
-            "provider_code"
-        )
+        new = new.rename_columns(["subject_id", "provider_code"]).sort_by("provider_code")
         first = self.size
         numbered = new.add_column(
             0,

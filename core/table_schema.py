@@ -91,9 +91,7 @@ class TableSchema:
             if column.name == "subject_id":
                 fields.append(pa.field("subject_no", pa.int32(), nullable=False))
             else:
-                fields.append(
-                    pa.field(column.name, column.type.arrow(), nullable=column.nullable)
-                )
+                fields.append(pa.field(column.name, column.type.arrow(), nullable=column.nullable))
         return pa.schema(fields)
 
     def arrow_with_envelope(self) -> pa.Schema:

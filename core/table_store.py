@@ -15,15 +15,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import GsceneError
 
-#: Rows in a Parquet row group: readers stream subjects in chunks of this many.
-ROW_GROUP = 65_536
+#: Subjects in a chunk: readers stream subjects in chunks of this many, and a Parquet row group never crosses a chunk's border.
+CHUNK = 32_768
 
 #: The partition column of every table.
 PERIOD = "period"
@@ -48,6 +50,8 @@ class TableStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[tuple[str, int, int], bool] = {}
+        self._latest: dict[str, Any] = {}
+        self._listed: dict[tuple[str, int], dict[str, list[Path]]] = {}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -112,39 +116,27 @@ class TableStore:
                 data_change=True,
                 stats=json.dumps({"numRecords": data.num_rows}),
             )
-            transactions = (
-                [Transaction(application, app_version)]
-                if app_version is not None
-                else None
-            )
+            transactions = [Transaction(application, app_version)] if app_version is not None else None
             delta.create_write_transaction(
                 [action],
                 mode=mode,
                 schema=Schema.from_arrow(_with_period(data.schema)),
                 partition_by=[PERIOD],
-                partition_filters=[(PERIOD, "=", partition)]
-                if mode == "overwrite"
-                else None,
+                partition_filters=[(PERIOD, "=", partition)] if mode == "overwrite" else None,
                 commit_properties=CommitProperties(
                     custom_metadata=dict(metadata or {}), app_transactions=transactions
                 ),
             )
             return int(self._delta(table).version())
 
-    def _write_file(
-        self, table: str, partition: str, data: pa.Table
-    ) -> tuple[str, int]:
+    def _write_file(self, table: str, partition: str, data: pa.Table) -> tuple[str, int]:
         folder = self.root / table / f"{PERIOD}={partition}"
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid.uuid4().hex}.part"
-        pq.write_table(
-            data,
-            part,
-            compression="zstd",
-            row_group_size=ROW_GROUP,
-            write_page_checksum=True,
-            store_schema=True,
-        )
+        # lz4 decodes twice as fast as zstd here and costs a quarter more space.
+        with pq.ParquetWriter(part, data.schema, compression="lz4", write_page_checksum=True) as writer:
+            for piece in _row_groups(data):
+                writer.write_table(piece, row_group_size=max(1, piece.num_rows))
         digest, size = _sha256(part), part.stat().st_size
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -163,9 +155,7 @@ class TableStore:
                 partition_by=[PERIOD],
             )
         delta = self._delta(table)
-        expected = [
-            field.name for field in delta.schema().fields if field.name != PERIOD
-        ]
+        expected = [field.name for field in delta.schema().fields if field.name != PERIOD]
         if expected != schema.names:
             raise GsceneError(
                 f"table {table} has the columns {expected}, the new rows have {schema.names}.",
@@ -203,12 +193,7 @@ class TableStore:
         if not self.exists(table):
             return []
         delta = self._delta(table, version)
-        return sorted(
-            {
-                path.parent.name.split("=", 1)[1]
-                for path in self._paths(delta, table, None)
-            }
-        )
+        return sorted({path.parent.name.split("=", 1)[1] for path in self._paths(delta, table, None)})
 
     def files(
         self,
@@ -243,12 +228,9 @@ class TableStore:
         pieces = []
         for path in self._paths(delta, table, partitions):
             self._verify(path)
-            piece = pq.ParquetFile(path).read(columns=wanted)
+            piece = pq.ParquetFile(path, memory_map=True).read(columns=wanted, use_threads=False)
             period = pa.DictionaryArray.from_arrays(
-                pa.array(
-                    [0] * 0 if not piece.num_rows else _zeros(piece.num_rows),
-                    pa.int32(),
-                ),
+                pa.array(np.zeros(piece.num_rows, dtype=np.int32)),
                 pa.array([path.parent.name.split("=", 1)[1]]),
             ).cast(pa.string())
             pieces.append(piece.append_column(PERIOD, period))
@@ -256,32 +238,23 @@ class TableStore:
             result = pa.concat_tables(pieces)
         else:
             schema = pa.schema(delta.schema().to_arrow())
-            result = pa.schema(
-                [_plain(schema.field(name)) for name in [*wanted, PERIOD]]
-            ).empty_table()
+            result = pa.schema([_plain(schema.field(name)) for name in [*wanted, PERIOD]]).empty_table()
         return (
             result.select([*wanted, PERIOD])
             if columns is None or PERIOD in columns
             else result.select(wanted)
         )
 
-    def content_hash(
-        self, table: str, partition: str, version: int | None = None
-    ) -> str:
+    def content_hash(self, table: str, partition: str, version: int | None = None) -> str:
         """sha256 over the partition's file hashes: equal exactly when the partition holds the same bytes."""
         if not self.exists(table):
             return ""
-        names = sorted(
-            path.name
-            for path in self._paths(self._delta(table, version), table, [partition])
-        )
+        names = sorted(path.name for path in self._paths(self._delta(table, version), table, [partition]))
         return hashlib.sha256("\n".join(names).encode()).hexdigest() if names else ""
 
     def rows(self, table: str, partition: str) -> int:
         """Number of rows in one partition."""
-        return sum(
-            pq.read_metadata(path).num_rows for path in self.files(table, [partition])
-        )
+        return sum(pq.read_metadata(path).num_rows for path in self.files(table, [partition]))
 
     def history(self, table: str) -> list[TableVersion]:
         """Commits, newest first, with the metadata given at commit."""
@@ -306,9 +279,7 @@ class TableStore:
         """Delete files that no version younger than `keep_hours` needs; returns their names."""
         with self.writer(table):
             return list(
-                self._delta(table).vacuum(
-                    keep_hours, dry_run=False, enforce_retention_duration=False
-                )
+                self._delta(table).vacuum(keep_hours, dry_run=False, enforce_retention_duration=False)
             )
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -316,17 +287,29 @@ class TableStore:
     def _delta(self, table: str, version: int | None = None):  # type: ignore[no-untyped-def]
         from deltalake import DeltaTable
 
-        return DeltaTable(str(self.root / table), version=version)
+        if version is not None:
+            return DeltaTable(str(self.root / table), version=version)
+        delta = self._latest.get(table)
+        if delta is None:
+            delta = self._latest[table] = DeltaTable(str(self.root / table))
+        else:
+            # Reading the log from the start costs milliseconds that add up over hundreds of partitions.
+            delta.update_incremental()
+        return delta
 
     def _paths(self, delta, table: str, partitions: Sequence[str] | None) -> list[Path]:  # type: ignore[no-untyped-def]
-        wanted = None if partitions is None else set(partitions)
-        names = pa.table(delta.get_add_actions(flatten=True)).column("path").to_pylist()
-        paths = [self.root / table / unquote(name) for name in names]
-        if wanted is not None:
-            paths = [
-                path for path in paths if path.parent.name.split("=", 1)[1] in wanted
-            ]
-        return sorted(paths, key=lambda path: (path.parent.name, path.name))
+        key = (table, int(delta.version()))
+        if key not in self._listed:
+            names = pa.table(delta.get_add_actions(flatten=True)).column("path").to_pylist()
+            listed: dict[str, list[Path]] = {}
+            for path in sorted(self.root / table / unquote(name) for name in names):
+                listed.setdefault(path.parent.name.split("=", 1)[1], []).append(path)
+            self._listed = {kept: value for kept, value in self._listed.items() if kept[0] != table} | {
+                key: listed
+            }
+        listed = self._listed[key]
+        wanted = sorted(listed) if partitions is None else sorted(set(partitions) & set(listed))
+        return [path for partition in wanted for path in listed[partition]]
 
     def _verify(self, path: Path) -> None:
         """Compare the bytes with the name, once a process for an unchanged file."""
@@ -348,15 +331,22 @@ class TableStore:
         self._verified[key] = True
 
 
+def _row_groups(data: pa.Table) -> Iterator[pa.Table]:
+    """Row groups that hold one chunk of subjects each where rows come chunk by chunk, else of CHUNK rows."""
+    if "subject_no" not in data.schema.names or not data.num_rows:
+        borders = list(range(0, data.num_rows, CHUNK)) or [0]
+    else:
+        chunks = data.column("subject_no").to_numpy() // CHUNK
+        steps = np.flatnonzero(np.diff(chunks)) + 1
+        ordered = bool((np.diff(chunks) >= 0).all())
+        borders = [0, *steps.tolist()] if ordered else list(range(0, data.num_rows, CHUNK))
+    for start, end in zip(borders, [*borders[1:], data.num_rows], strict=True):
+        yield data.slice(start, end - start)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _zeros(rows: int):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.zeros(rows, dtype=np.int32)
 
 
 def _with_period(schema: pa.Schema) -> pa.Schema:

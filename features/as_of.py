@@ -12,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
-from core.table_store import ROW_GROUP, TableStore
+from core.table_store import CHUNK, TableStore
 from features.catalogue import Feature, FeatureSet
 from features.monthly_facts import FactBlocks, MonthlyFacts, side_by_side
-from features.windows import FORMULAS, share_of
+from features.windows import FORMULAS, Span, share_of
+
+#: Subjects whose months fit the processor's cache together: windows over more of them wait for memory.
+CACHED = 8192
 
 
 def features_at(
@@ -24,7 +27,7 @@ def features_at(
     as_of: Sequence[Month],
     *,
     cutoff_days: int = CUTOFF_DAYS,
-    chunk: int = ROW_GROUP,
+    chunk: int = CHUNK,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (null = missing).
 
@@ -57,20 +60,13 @@ def feature_table(
     as_of: Month,
     *,
     cutoff_days: int = CUTOFF_DAYS,
-    chunk: int = ROW_GROUP,
+    chunk: int = CHUNK,
 ) -> pa.Table:
     """Features of one as-of month as one table."""
     chunks = [
-        table
-        for _, table in features_at(
-            store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk
-        )
+        table for _, table in features_at(store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk)
     ]
-    return (
-        pa.concat_tables(chunks)
-        if chunks
-        else feature_schema(feature_set).empty_table()
-    )
+    return pa.concat_tables(chunks) if chunks else feature_schema(feature_set).empty_table()
 
 
 def feature_schema(feature_set: FeatureSet) -> pa.Schema:
@@ -107,38 +103,28 @@ def _chunk(
     recent = {name: source[begin:back] for name, source in blocks.items()}
     known = _known_subjects(recent, high - low, as_of, cutoff_days)
     arrays: dict[tuple[str, str], np.ndarray] = {}
-
-    def window(facts: str, measure: str, length: int) -> np.ndarray:
-        if (facts, measure) not in arrays:
-            zero = feature_set.facts[facts].absent == "zero"
-            arrays[facts, measure] = side_by_side(
-                recent[facts], measure, high - low, cutoff, zero
-            )[:, known]
-        array = arrays[facts, measure]
-        short = length - array.shape[0]
-        if short > 0:
-            array = np.vstack([np.full((short, array.shape[1]), np.nan), array])
-        return array[-length:]
-
-    columns: list[pa.Array] = [pa.array((np.flatnonzero(known) + low).astype(np.int32))]
-    for feature in feature_set.features:
-        columns.append(_column(feature, window))
-    return pa.table(columns, schema=feature_schema(feature_set))
+    for facts, measures in _measures_by_source(feature_set).items():
+        zero = feature_set.facts[facts].absent == "zero"
+        for measure in measures:
+            arrays[facts, measure] = side_by_side(recent[facts], measure, high - low, cutoff, zero)
+    columns = np.empty((len(feature_set.features), high - low))
+    for start in range(0, high - low, CACHED):
+        stop = min(start + CACHED, high - low)
+        spans = {name: Span(array[:, start:stop]) for name, array in arrays.items()}
+        for row, feature in zip(columns, feature_set.features, strict=True):
+            row[start:stop] = _values(feature, spans)
+    numbers = pa.array((np.flatnonzero(known) + low).astype(np.int32))
+    found = [pa.array(row[known], pa.float64(), from_pandas=True) for row in columns]
+    return pa.table([numbers, *found], schema=feature_schema(feature_set))
 
 
-def _column(feature: Feature, window) -> pa.Array:  # type: ignore[no-untyped-def]
-    x = window(feature.facts, feature.measure, feature.months_back)
+def _values(feature: Feature, spans: dict[tuple[str, str], Span]) -> np.ndarray:
+    span = spans[feature.facts, feature.measure].tail(feature.months_back)
     if feature.over is not None:
-        values = share_of(
-            x, window(feature.over_facts, feature.over, feature.months_back)
-        )
+        values = share_of(span, spans[feature.over_facts, feature.over].tail(feature.months_back))
     else:
-        values = FORMULAS[feature.formula](x)
-    return pa.array(
-        values * feature.scale if feature.scale != 1.0 else values,
-        pa.float64(),
-        from_pandas=True,
-    )
+        values = FORMULAS[feature.formula](span)
+    return values * feature.scale if feature.scale != 1.0 else values
 
 
 def _known_subjects(

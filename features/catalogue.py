@@ -136,9 +136,7 @@ class FeatureSet:
 
     def for_purpose(self, purpose: Purpose) -> list[str]:
         """Names of the features that may serve this purpose."""
-        return [
-            feature.name for feature in self.features if purpose in feature.purposes
-        ]
+        return [feature.name for feature in self.features if purpose in feature.purposes]
 
     @cached_property
     def sha256(self) -> str:
@@ -158,8 +156,7 @@ class FeatureSet:
                 for f in self.features
             ],
             "facts": {
-                name: definition.model_dump(mode="json")
-                for name, definition in sorted(self.facts.items())
+                name: definition.model_dump(mode="json") for name, definition in sorted(self.facts.items())
             },
         }
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -177,9 +174,7 @@ def load_feature_set(
     for position, entry in enumerate(file.features):
         for name in {entry.facts, entry.over_facts or entry.facts}:
             if (file.subject, name) not in facts:
-                raise _refuse(
-                    path, position, f"there are no facts {name} for {file.subject}"
-                )
+                raise _refuse(path, position, f"there are no facts {name} for {file.subject}")
             used[name] = facts[file.subject, name]
         features += _expand(path, position, entry, used, schemas)
     names = [feature.name for feature in features]
@@ -195,9 +190,7 @@ def load_catalogue(
     folder: Path = FOLDER,
 ) -> dict[str, FeatureSet]:
     """All feature sets by name."""
-    sets = [
-        load_feature_set(path, facts, schemas) for path in sorted(folder.glob("*.yaml"))
-    ]
+    sets = [load_feature_set(path, facts, schemas) for path in sorted(folder.glob("*.yaml"))]
     return {feature_set.name: feature_set for feature_set in sets}
 
 
@@ -209,9 +202,7 @@ def _expand(
     schemas: dict[str, TableSchema],
 ) -> list[Feature]:
     over_facts = entry.over_facts or entry.facts
-    sides = [(entry.facts, entry.measure)] + (
-        [(over_facts, entry.over)] if entry.over is not None else []
-    )
+    sides = [(entry.facts, entry.measure)] + ([(over_facts, entry.over)] if entry.over is not None else [])
     purposes = frozenset(entry.purposes)
     for name, measure in sides:
         definition = facts[name]
@@ -222,18 +213,14 @@ def _expand(
                 f"{entry.name}: the facts {name} have no measure {measure}",
             )
         columns = definition.columns_of(measure)
-        protected = [
-            column for column in columns if any(word in column for word in PROTECTED)
-        ]
+        protected = [column for column in columns if any(word in column for word in PROTECTED)]
         if protected:
             raise _refuse(
                 path,
                 position,
                 f"{entry.name} stands on the protected column {protected[0]}",
             )
-        forbidden = purposes - definition.purposes_of(
-            measure, schemas[definition.table]
-        )
+        forbidden = purposes - definition.purposes_of(measure, schemas[definition.table])
         if forbidden:
             words = ", ".join(sorted(forbidden))
             raise _refuse(
@@ -243,10 +230,7 @@ def _expand(
             )
     scale = _scale(
         entry,
-        [
-            facts[name].is_money(measure, schemas[facts[name].table])
-            for name, measure in sides
-        ],
+        [facts[name].is_money(measure, schemas[facts[name].table]) for name, measure in sides],
     )
     return [
         Feature(

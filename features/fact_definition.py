@@ -19,9 +19,7 @@ from core.table_schema import ColumnType, TableSchema
 
 FOLDER = Path(__file__).parent / "facts"
 
-Aggregation = Literal[
-    "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank"
-]
+Aggregation = Literal["count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank"]
 
 #: Aggregations that need a column to work on.
 _NEEDS_COLUMN = {
@@ -52,9 +50,7 @@ class Comparison(Definition):
         return self
 
 
-Condition = Annotated[
-    bool | str | list[str] | Comparison, Field(union_mode="left_to_right")
-]
+Condition = Annotated[bool | str | list[str] | Comparison, Field(union_mode="left_to_right")]
 
 
 class DaysBetween(Definition):
@@ -86,9 +82,7 @@ class Measure(Definition):
         if self.agg in _NEEDS_COLUMN and self.column is None:
             raise ValueError(f"{self.agg} needs a column")
         if self.agg in ("top_share", "hhi") and self.by is None:
-            raise ValueError(
-                f"{self.agg} needs `by`, the amount that shares are taken of"
-            )
+            raise ValueError(f"{self.agg} needs `by`, the amount that shares are taken of")
         if self.agg == "code_rank" and not self.ranks:
             raise ValueError("code_rank needs `ranks`, the codes from best to worst")
         return self
@@ -122,18 +116,12 @@ class FactDefinition(Definition):
     @cached_property
     def source_columns(self) -> tuple[str, ...]:
         """Contract columns that any measure needs, in a fixed order."""
-        return tuple(
-            sorted(
-                {column for name in self.measures for column in self.columns_of(name)}
-            )
-        )
+        return tuple(sorted({column for name in self.measures for column in self.columns_of(name)}))
 
     def columns_of(self, measure: str) -> set[str]:
         """Contract columns behind one measure, derived columns traced back to their dates."""
         spec = self.measures[measure]
-        named = {
-            name for name in (spec.column, spec.by, *spec.where) if name is not None
-        }
+        named = {name for name in (spec.column, spec.by, *spec.where) if name is not None}
         traced: set[str] = set()
         for name in named:
             derived = self.derive.get(name)
@@ -143,11 +131,7 @@ class FactDefinition(Definition):
     def is_money(self, measure: str, schema: TableSchema) -> bool:
         """Whether the measure is an amount (kept in fen, given to features in yuan)."""
         spec = self.measures[measure]
-        if (
-            spec.agg not in ("sum", "max", "min")
-            or spec.column is None
-            or spec.column in self.derive
-        ):
+        if spec.agg not in ("sum", "max", "min") or spec.column is None or spec.column in self.derive:
             return False
         return schema.column(spec.column).type is ColumnType.MONEY
 

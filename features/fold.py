@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from core.money import fen
 from core.table_schema import ColumnType, TableSchema
+from core.table_store import CHUNK
 from features.fact_definition import Comparison, Condition, FactDefinition, Measure
 
 #: Resolves versions: (raw rows of the month, cutoff) -> the rows as known then. See `sources.versions`.
@@ -26,66 +27,42 @@ QUANTITY_PARTS = 10_000
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
 
-def fold_month(
-    raw: pa.Table, definition: FactDefinition, schema: TableSchema, resolve: Resolve
-) -> pa.Table:
-    """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by known_at, subject_no.
+def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, resolve: Resolve) -> pa.Table:
+    """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by chunk of subjects,
+    known_at, subject_no.
 
-    A subject whose rows have all gone (a full restatement without it) gets a row of nulls at that moment. Amounts are int64
-    fen, counts int32, the rest float64. Sums are integer sums, so that the order of rows and deliveries can't matter.
+    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. Sums of
+    amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that the order of rows and deliveries can't matter.
     """
     moments = pc.unique(raw.column("received_at")).sort()
     blocks = []
     for position, moment in enumerate(moments):
         current = resolve(raw, moment.as_py())
         if position > 0:
-            arrived = (
-                raw.filter(pc.equal(raw.column("received_at"), moment))
-                .column("subject_no")
-                .to_numpy()
-            )
-            touched = np.union1d(
-                arrived, _vanished(resolve(raw, moments[position - 1].as_py()), current)
-            )
-            current = current.filter(
-                pc.is_in(current.column("subject_no"), pa.array(touched))
-            )
+            arrived = raw.filter(pc.equal(raw.column("received_at"), moment)).column("subject_no").to_numpy()
+            touched = np.union1d(arrived, _vanished(resolve(raw, moments[position - 1].as_py()), current))
+            current = current.filter(pc.is_in(current.column("subject_no"), pa.array(touched)))
         else:
             touched = None
         blocks.append(_block(current, definition, schema, moment, touched))
-    return (
-        pa.concat_tables(blocks)
-        if blocks
-        else fact_schema(definition, schema).empty_table()
-    )
+    return pa.concat_tables(blocks) if blocks else fact_schema(definition, schema).empty_table()
 
 
 def fact_schema(definition: FactDefinition, schema: TableSchema) -> pa.Schema:
     """Columns of the fact table."""
     fields = [pa.field("subject_no", pa.int32()), pa.field("known_at", KNOWN_AT)]
-    fields += [
-        pa.field(name, _measure_type(name, definition, schema))
-        for name in definition.measures
-    ]
+    fields += [pa.field(name, _measure_type(name, definition, schema)) for name in definition.measures]
     return pa.schema(fields)
 
 
-def _measure_type(
-    name: str, definition: FactDefinition, schema: TableSchema
-) -> pa.DataType:
+def _measure_type(name: str, definition: FactDefinition, schema: TableSchema) -> pa.DataType:
     if definition.is_money(name, schema):
         return pa.int64()
-    return (
-        pa.int32()
-        if definition.measures[name].agg in ("count", "distinct", "code_rank")
-        else pa.float64()
-    )
+    return pa.int32() if definition.measures[name].agg in ("count", "distinct", "code_rank") else pa.float64()
 
 
 def _vanished(before: pa.Table, after: pa.Table) -> np.ndarray:
-    return np.setdiff1d(
-        before.column("subject_no").to_numpy(), after.column("subject_no").to_numpy()
-    )
+    return np.setdiff1d(before.column("subject_no").to_numpy(), after.column("subject_no").to_numpy())
 
 
 def _block(
@@ -100,9 +77,7 @@ def _block(
         order = np.argsort(numbers, kind="stable")
         rows, numbers = rows.take(pa.array(order)), numbers[order]
     starts = (
-        np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
-        if len(numbers)
-        else np.empty(0, np.int64)
+        np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]) if len(numbers) else np.empty(0, np.int64)
     )
     fold = _Fold(rows, definition, schema, starts)
     present = numbers[starts]
@@ -118,7 +93,10 @@ def _block(
         full = np.zeros(len(everyone), dtype=values.dtype)
         gone = np.ones(len(everyone), dtype=bool)
         full[where], gone[where] = values, missing
-        columns[name] = pa.array(full, kind, mask=gone if gone.any() else None)
+        if kind == pa.float64():
+            columns[name] = pa.array(np.where(gone, np.nan, full))
+        else:
+            columns[name] = pa.array(full, kind, mask=gone if gone.any() else None)
     return pa.table(columns, schema=fact_schema(definition, schema))
 
 
@@ -149,40 +127,24 @@ class _Fold:
 
     # -- aggregations ----------------------------------------------------------------------------------------------
 
-    def _count(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        counts = (
-            self.lengths
-            if keep is None
-            else np.add.reduceat(keep, self.starts, dtype=np.int64)
-        )
+    def _count(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        counts = self.lengths if keep is None else np.add.reduceat(keep, self.starts, dtype=np.int64)
         return counts, np.zeros(len(counts), dtype=bool)
 
-    def _sum(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _sum(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         values, missing = self._values(measure.column or "")
         use = ~missing if keep is None else keep & ~missing
         if values.dtype.kind == "f":
-            whole = np.rint(np.where(use, values, 0.0) * QUANTITY_PARTS).astype(
-                np.int64
-            )
+            whole = np.rint(np.where(use, values, 0.0) * QUANTITY_PARTS).astype(np.int64)
             total = np.add.reduceat(whole, self.starts) / QUANTITY_PARTS
         else:
-            total = np.add.reduceat(
-                np.where(use, values, values.dtype.type(0)), self.starts
-            )
+            total = np.add.reduceat(np.where(use, values, values.dtype.type(0)), self.starts)
         return total, np.zeros(len(total), dtype=bool)
 
-    def _max(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _max(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         return self._extreme(measure, keep, np.maximum, -1)
 
-    def _min(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _min(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         return self._extreme(measure, keep, np.minimum, +1)
 
     def _extreme(
@@ -190,26 +152,16 @@ class _Fold:
     ) -> tuple[np.ndarray, np.ndarray]:
         values, missing = self._values(measure.column or "")
         use = ~missing if keep is None else keep & ~missing
-        neutral = sign * (
-            np.iinfo(values.dtype).max if values.dtype.kind == "i" else np.inf
-        )
-        found = pick.reduceat(
-            np.where(use, values, values.dtype.type(neutral)), self.starts
-        )
+        neutral = sign * (np.iinfo(values.dtype).max if values.dtype.kind == "i" else np.inf)
+        found = pick.reduceat(np.where(use, values, values.dtype.type(neutral)), self.starts)
         none = ~np.logical_or.reduceat(use, self.starts)
         return np.where(none, values.dtype.type(0), found), none
 
-    def _distinct(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _distinct(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         subject, _, _ = self._pairs(measure, keep)
-        return np.bincount(subject, minlength=len(self.starts)), np.zeros(
-            len(self.starts), dtype=bool
-        )
+        return np.bincount(subject, minlength=len(self.starts)), np.zeros(len(self.starts), dtype=bool)
 
-    def _top_share(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _top_share(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         subject, amounts, total = self._pairs(measure, keep)
         order = np.lexsort((-amounts, subject))
         subject, amounts = subject[order], amounts[order]
@@ -221,38 +173,26 @@ class _Fold:
         )
         return _ratio(top, total)
 
-    def _hhi(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _hhi(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         subject, amounts, total = self._pairs(measure, keep)
-        squares = np.bincount(
-            subject, amounts.astype(np.float64) ** 2, minlength=len(self.starts)
-        )
+        squares = np.bincount(subject, amounts.astype(np.float64) ** 2, minlength=len(self.starts))
         return _ratio(squares, total.astype(np.float64) ** 2)
 
-    def _max_gap(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _max_gap(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         values, missing = self._values(measure.column or "")
         use = ~missing if keep is None else keep & ~missing
         subject, days = self._subject_of_row()[use], values[use]
         order = np.lexsort((days, subject))
         subject, days = subject[order], days[order]
         gaps = (
-            np.where(subject[1:] == subject[:-1], days[1:] - days[:-1], 0)
-            if len(days) > 1
-            else np.empty(0)
+            np.where(subject[1:] == subject[:-1], days[1:] - days[:-1], 0) if len(days) > 1 else np.empty(0)
         )
         longest = np.zeros(len(self.starts))
         np.maximum.at(longest, subject[1:], gaps)
         return longest, np.bincount(subject, minlength=len(self.starts)) == 0
 
-    def _code_rank(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        position = pc.index_in(
-            self.rows.column(measure.column or ""), pa.array(measure.ranks)
-        )
+    def _code_rank(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        position = pc.index_in(self.rows.column(measure.column or ""), pa.array(measure.ranks))
         ranks = pc.fill_null(position, -1).to_numpy().astype(np.int64)
         use = ranks >= 0 if keep is None else keep & (ranks >= 0)
         worst = np.maximum.reduceat(np.where(use, ranks, -1), self.starts)
@@ -260,13 +200,9 @@ class _Fold:
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
-    def _pairs(
-        self, measure: Measure, keep: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct (subject, value of `column`) pairs: subject position, amount of `by`; and the total per subject."""
-        coded = pc.dictionary_encode(
-            self.rows.column(measure.column or "").combine_chunks()
-        )
+        coded = pc.dictionary_encode(self.rows.column(measure.column or "").combine_chunks())
         codes = pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
         use = codes >= 0 if keep is None else keep & (codes >= 0)
         pair = self._subject_of_row()[use] * (len(coded.dictionary) + 1) + codes[use]
@@ -276,9 +212,7 @@ class _Fold:
             return subject, np.ones(len(subject)), np.empty(0)
         values, missing = self._values(measure.by)
         # Fen below 2^53 add up exactly in float64, so the order of rows doesn't matter here either.
-        amounts = np.bincount(
-            inverse, np.where(missing, 0, values)[use], minlength=len(unique)
-        )
+        amounts = np.bincount(inverse, np.where(missing, 0, values)[use], minlength=len(unique))
         return (
             subject,
             amounts,
@@ -301,18 +235,12 @@ class _Fold:
             end, no_end = self._values(derived.to)
             return end - start, no_start | no_end
         column = self.rows.column(name)
-        missing = (
-            column.is_null().to_numpy()
-            if column.null_count
-            else np.zeros(len(column), dtype=bool)
-        )
+        missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), dtype=bool)
         kind = self.schema.column(name).type
         if kind is ColumnType.MONEY:
             return fen(column), missing
         if kind is ColumnType.DATE:
-            return pc.fill_null(column.cast(pa.int32()), 0).to_numpy().astype(
-                np.int64
-            ), missing
+            return pc.fill_null(column.cast(pa.int32()), 0).to_numpy().astype(np.int64), missing
         if kind is ColumnType.FLOAT:
             return pc.fill_null(column, 0.0).to_numpy(), missing
         return pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), missing
@@ -352,19 +280,12 @@ class _Fold:
             )
             return test(values, bound * scale) & ~missing
         if isinstance(condition, bool):
-            return pc.fill_null(
-                pc.equal(self.rows.column(name), condition), False
-            ).to_numpy()
+            return pc.fill_null(pc.equal(self.rows.column(name), condition), False).to_numpy()
         wanted = [condition] if isinstance(condition, str) else condition
-        return pc.is_in(
-            self.rows.column(name), pa.array(wanted, pa.string())
-        ).to_numpy()
+        return pc.is_in(self.rows.column(name), pa.array(wanted, pa.string())).to_numpy()
 
     def _is_money(self, name: str) -> bool:
-        return (
-            name not in self.definition.derive
-            and self.schema.column(name).type is ColumnType.MONEY
-        )
+        return name not in self.definition.derive and self.schema.column(name).type is ColumnType.MONEY
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

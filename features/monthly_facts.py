@@ -1,7 +1,7 @@
 """Read folded months as arrays held side by side, as they were known at a cutoff.
 
-A month's file is a base block (nearly every subject, in the order of subject_no) followed by small blocks of corrections. Reading
-with a cutoff applies the blocks in the order of `known_at` and stops there.
+Within a chunk of subjects a month's file is a base block (nearly every subject) followed by small blocks of corrections. Reading with a
+cutoff applies the blocks in the order of `known_at` and stops there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MonthlyFacts:
         self._files: dict[Month, list[pq.ParquetFile]] = {}
         for path in store.files(table, wanted):
             month = Month.parse(path.parent.name.split("=", 1)[1])
-            self._files.setdefault(month, []).append(pq.ParquetFile(path))
+            self._files.setdefault(month, []).append(pq.ParquetFile(path, memory_map=True))
 
     @property
     def months(self) -> set[Month]:
@@ -58,25 +58,15 @@ class MonthlyFacts:
                     greatest = max(greatest, int(stats.max))
         return greatest + 1
 
-    def blocks(
-        self, month: Month, low: int, high: int, measures: Sequence[str]
-    ) -> FactBlocks | None:
+    def blocks(self, month: Month, low: int, high: int, measures: Sequence[str]) -> FactBlocks | None:
         """All versions of the month for subjects low <= subject_no < high; None where nothing was ever delivered."""
         if month not in self._files:
             return None
         pieces = []
         for file in self._files[month]:
-            groups = [
-                g
-                for g in range(file.metadata.num_row_groups)
-                if _overlaps(file, g, low, high)
-            ]
+            groups = [g for g in range(file.metadata.num_row_groups) if _overlaps(file, g, low, high)]
             if groups:
-                pieces.append(
-                    file.read_row_groups(
-                        groups, columns=["subject_no", "known_at", *measures]
-                    )
-                )
+                pieces.append(file.read_row_groups(groups, columns=["subject_no", "known_at", *measures]))
         if not pieces:
             return FactBlocks(
                 np.empty(0, np.int64),
@@ -86,13 +76,11 @@ class MonthlyFacts:
         rows = pa.concat_tables(pieces)
         position = rows.column("subject_no").to_numpy().astype(np.int64) - low
         known_at = rows.column("known_at").cast(pa.timestamp("us")).to_numpy()
+        columns = {name: rows.column(name).to_numpy() for name in measures}
         inside = (position >= 0) & (position < high - low)
         if not inside.all():
             position, known_at = position[inside], known_at[inside]
-        columns = {}
-        for name in measures:
-            values = rows.column(name).to_numpy().astype(np.float64, copy=False)
-            columns[name] = values if inside.all() else values[inside]
+            columns = {name: values[inside] for name, values in columns.items()}
         return FactBlocks(position, known_at, columns)
 
 
@@ -123,8 +111,4 @@ def side_by_side(
 
 def _overlaps(file: pq.ParquetFile, group: int, low: int, high: int) -> bool:
     stats = file.metadata.row_group(group).column(0).statistics
-    return (
-        stats is None
-        or not stats.has_min_max
-        or (stats.min < high and stats.max >= low)
-    )
+    return stats is None or not stats.has_min_max or (stats.min < high and stats.max >= low)

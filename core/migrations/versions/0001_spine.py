@@ -54,9 +54,18 @@ def upgrade() -> None:
             ["source", "subject", "table", "period", "revision"],
             unique=False,
         )
-        batch_op.create_index(
-            "ix_delivery_table", ["subject", "table", "period"], unique=False
-        )
+        batch_op.create_index("ix_delivery_table", ["subject", "table", "period"], unique=False)
+
+    op.create_table(
+        "derivation",
+        sa.Column("table", sa.String(), nullable=False),
+        sa.Column("partition", sa.String(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("recipe_hash", sa.String(length=64), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("table", "partition"),
+    )
 
     op.create_table(
         "lead_list",
@@ -101,9 +110,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_no"),
     )
     with op.batch_alter_table("receipt", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_receipt_partition", ["table", "partition"], unique=False
-        )
+        batch_op.create_index("ix_receipt_partition", ["table", "partition"], unique=False)
 
     op.create_table(
         "release",
@@ -129,6 +136,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_table("derivation")
     op.drop_table("left_out")
     op.drop_table("release")
     with op.batch_alter_table("receipt", schema=None) as batch_op:

@@ -1,0 +1,98 @@
+"""Entry of the `gscene` command: commands, common options, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from core.errors import ExitCode, GateRefused, GsceneError, Refusal
+from core.telemetry import quiet
+from gscene.console import Reporter
+from gscene.demo import demo
+from gscene.doctor import doctor
+from gscene.run import run
+from gscene.up import up
+
+EPILOG = """
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate (a receipt or sign-off is missing or doesn't match).
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gscene")
+def cli() -> None:
+    """Credit risk scores and lead lists from pseudonymised government-service records.
+
+    用假名化的政务服务数据做风险评分和批量获客。
+
+    \b
+    First steps:
+      gscene demo                                   a simulated province, end to end
+      gscene run --sme-invoices DIR                 real VAT invoices, end to end
+      gscene up                                     Dagster and MLflow in the browser
+      gscene doctor                                 is this machine ready?
+    """
+
+
+for command in (demo, run, up, doctor):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    quiet(os.environ)
+    as_json = "--json" in (arguments if arguments is not None else sys.argv[1:])
+    try:
+        code = cli.main(args=arguments, prog_name="gscene", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else ExitCode.OK)
+    except click.exceptions.Abort:
+        click.echo(
+            "Stopped. What was finished is kept; run the same command to go on.",
+            err=True,
+        )
+        sys.exit(ExitCode.FAILED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except GsceneError as error:
+        _tell(error, as_json)
+        sys.exit(error.exit_code)
+
+
+def _tell(error: GsceneError, as_json: bool) -> None:
+    reporter = Reporter(as_json)
+    if as_json:
+        reporter.result = {
+            "error": error.message,
+            "remedy": error.remedy,
+            "exit_code": int(error.exit_code),
+        }
+        if isinstance(error, Refusal):
+            reporter.result |= {"code": error.code, "place": error.place}
+        reporter.finish()
+        return
+    kind = (
+        error.code
+        if isinstance(error, Refusal)
+        else "Gate refused"
+        if isinstance(error, GateRefused)
+        else "Failed"
+    )
+    reporter.people.print(f"[bold red]{kind}[/]", error.message, markup=True)
+    if isinstance(error, Refusal) and error.place:
+        reporter.people.print(f"  where:  {error.place}", markup=False)
+    if error.remedy:
+        reporter.people.print(f"  remedy: {error.remedy}", markup=False)
+
+
+def default_home(name: str) -> Path:
+    """`var/<name>` in the current folder."""
+    return Path("var") / name
+
+
+if __name__ == "__main__":
+    main()

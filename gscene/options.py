@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from core.months import Month
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class MonthType(click.ParamType):
+    """A month such as 2026-10."""
+
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        """Read the month or fail with the form."""
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def home_option(default: str) -> Callable[[F], F]:
+    """`--home`: the folder of one installation."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("var") / default,
+        show_default=True,
+        envvar="GSCENE_HOME",
+        help="Folder that holds all data of this installation.",
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

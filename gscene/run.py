@@ -1,0 +1,180 @@
+"""`gscene run`: from deliveries to lead lists, as of a month."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from sqlalchemy import func, select
+
+from core.clock import SystemClock
+from core.errors import GsceneError, Refusal
+from core.months import Month
+from core.state import Delivery, LeadList, LeftOut, ModelVersion
+from gscene.console import Reporter
+from gscene.options import MonthType, home_option, json_option
+
+
+@click.command()
+@click.option(
+    "--sme-invoices",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of real VAT invoices (enterprises.csv, output_invoice/, input_invoice/) to take in first.",
+)
+@click.option(
+    "--inbox",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of deliveries to receive first; each is <source>/<subject>.<table>/<period>-r<revision>/.",
+)
+@click.option("--as-of", type=MonthType(), help="As-of month; the last delivered month when left out.")
+@home_option("sme")
+@json_option
+def run(
+    sme_invoices: Path | None, inbox: Path | None, as_of: Month | None, home: Path, as_json: bool
+) -> None:
+    """Take deliveries in and bring features, models, scores and lead lists up to date.
+
+    接收交付，更新特征、模型、评分和营销名单。
+
+    \b
+    Examples:
+      gscene run --sme-invoices ../shared/data/sme_invoices
+      gscene run --inbox /data/inbox --home var/bank --as-of 2026-10
+
+    Running it again takes in only what is new; what is there already is not counted twice.
+    """
+    from pipelines.workplace import Workplace
+    from sources.arrivals import observed
+    from sources.sme_invoices import collect
+
+    reporter = Reporter(as_json)
+    workplace = Workplace.open(home, SystemClock(), reporter)
+    if sme_invoices is not None:
+        receive_all(workplace, collect(sme_invoices, workplace.settings.home / "inbox", reporter), reporter)
+    if inbox is not None:
+        receive_all(workplace, observed(inbox, workplace.clock), reporter)
+    finish(workplace, as_of, reporter)
+
+
+def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # type: ignore[no-untyped-def,type-arg]
+    """Enter deliveries in the ledger; all are tried, the first refusal is raised afterwards."""
+    from sources.arrivals import receive
+
+    refused: Refusal | None = None
+    with reporter.stage("receive deliveries", len(arrivals)) as stage:
+        for arrival in arrivals:
+            try:
+                receive(arrival, workplace.settings.archive, workplace.state, workplace.clock)
+            except Refusal as refusal:
+                refused = refused or refusal
+            stage.advance()
+    if refused is not None:
+        raise refused
+
+
+def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Run everything as of the month and tell what came out and where it lies."""
+    from pipelines.catch_up import bring_up_to_date
+
+    month = as_of or _last_month(workplace)
+    reporter.say(f"As of {month} / 观察月 {month}")
+    done = bring_up_to_date(workplace, month)
+    tell_deliveries(workplace, reporter)
+    tell_models(workplace, done.models, month, reporter)
+    tell_lists(workplace, month, reporter)
+    out = workplace.settings.out
+    reporter.results(
+        {f"scores {name}": str(out / "scores" / name / f"{month}.csv") for name in done.models}
+        | {f"report {name}": str(out / "reports" / name / f"{month}.html") for name in done.models}
+        | {"Dagster and MLflow": f"gscene up --home {workplace.settings.home}"}
+    )
+    reporter.finish()
+
+
+def _last_month(workplace) -> Month:  # type: ignore[no-untyped-def]
+    with workplace.state.session() as session:
+        last = session.scalar(select(func.max(Delivery.period)))
+    if last is None:
+        raise GsceneError(
+            f"{workplace.settings.home} has received no delivery.",
+            "Give --sme-invoices or --inbox, or run gscene demo.",
+        )
+    return Month.parse(last)
+
+
+def tell_deliveries(workplace, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Rows delivered, accepted and left out by reason, per table: they add up."""
+    with workplace.state.session() as session:
+        key = (Delivery.subject, Delivery.table)
+        totals = session.execute(
+            select(*key, func.count(), func.sum(Delivery.rows_delivered), func.sum(Delivery.rows_accepted))
+            .where(Delivery.state == "ACCEPTED")
+            .group_by(*key)
+        ).all()
+        reasons = session.execute(
+            select(*key, LeftOut.reason, func.sum(LeftOut.rows)).join(LeftOut).group_by(*key, LeftOut.reason)
+        ).all()
+    rows = []
+    for subject, table, deliveries, delivered, accepted in totals:
+        left = {r.reason: int(r[3]) for r in reasons if (r.subject, r.table) == (subject, table)}
+        told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left.items()))
+        rows.append(
+            [f"{subject}/{table}", deliveries, delivered or 0, accepted or 0, sum(left.values()), told]
+        )
+    header = ["table", "deliveries", "rows delivered", "accepted", "left out", "reasons"]
+    reporter.table("Deliveries / 交付", header, rows)
+    reporter.result["deliveries"] = [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def tell_models(workplace, names: Sequence[str], month: Month, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Discrimination of both candidates and which one ships."""
+    rows = []
+    for name in names:
+        with workplace.state.session() as session:
+            version = session.scalars(
+                select(ModelVersion)
+                .where(ModelVersion.name == name, ModelVersion.training_month == str(month))
+                .order_by(ModelVersion.model_no.desc())
+            ).first()
+        if version is None:
+            continue
+        for candidate in ("lightgbm", "scorecard"):
+            found = {key: value for key, value in version.metrics.items() if key.startswith(f"{candidate}.")}
+            rows.append(
+                [
+                    name,
+                    candidate,
+                    _discrimination(candidate, found),
+                    "ships" if version.ships == candidate else "",
+                ]
+            )
+        reporter.result.setdefault("models", {})[name] = {"ships": version.ships, "metrics": version.metrics}
+    reporter.table("Models / 模型", ["model", "candidate", "AUC", ""], rows)
+
+
+def _discrimination(candidate: str, metrics: dict[str, float]) -> str:
+    spread = {key.rsplit(".auc_", 1)[1]: value for key, value in metrics.items() if ".repeats.auc_" in key}
+    if spread:
+        return "repeated cross-validation " + ", ".join(f"{key} {value:.3f}" for key, value in spread.items())
+    told = []
+    for rows in ("out_of_time", "out_of_fold"):
+        value = metrics.get(f"{candidate}.{rows}.auc")
+        if value is not None:
+            low, high = metrics[f"{candidate}.{rows}.auc_low"], metrics[f"{candidate}.{rows}.auc_high"]
+            told.append(f"{rows.replace('_', ' ')} {value:.3f} [{low:.3f}, {high:.3f}]")
+    return "; ".join(told) or "not estimable"
+
+
+def tell_lists(workplace, month: Month, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Published lists of the month."""
+    with workplace.state.session() as session:
+        lists = session.scalars(
+            select(LeadList).where(LeadList.as_of == str(month)).order_by(LeadList.generated_at)
+        ).all()
+    reporter.table(
+        "Lead lists / 营销名单",
+        ["list", "rows", "folder"],
+        [[entry.list_version, entry.rows, entry.folder] for entry in lists],
+    )
+    reporter.results({f"leads {entry.list_version}": entry.folder for entry in lists})

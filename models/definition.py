@@ -1,0 +1,194 @@
+"""Model definitions: one YAML file in `models/definitions/` says what a model predicts, from what, and how it
+is trained.
+
+Nothing about a model is decided anywhere else; the hash of the definition travels with every bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
+from core.errors import Refusal
+from core.purpose import Purpose
+from core.subject import SubjectKind
+
+FOLDER = Path(__file__).parent / "definitions"
+
+FiveClass = Literal["normal", "special_mention", "substandard", "doubtful", "loss"]
+
+
+class AccountDpdLabel(Definition):
+    """Outcome from the bank's account months (`models.labels.account_outcomes`). Days past due, months."""
+
+    kind: Literal["account_dpd"]
+    version: int = Field(ge=1)
+    bad_dpd: Literal[60, 90]
+    bad_classes: list[FiveClass] = []
+    indeterminate_dpd: int = Field(default=30, ge=1)
+    window_months: int = Field(default=12, ge=1, le=36)
+    min_months_on_book: int = Field(default=3, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AccountDpdLabel:
+        if self.indeterminate_dpd >= self.bad_dpd:
+            raise ValueError("indeterminate_dpd must lie below bad_dpd")
+        return self
+
+
+class BankOutcomeLabel(Definition):
+    """Outcome as the bank states it for a month, good or bad; no window of our own."""
+
+    kind: Literal["bank_outcome"]
+    version: int = Field(ge=1)
+
+
+class CampaignResponseLabel(Definition):
+    """Response of treated subjects within `response_days` of their assignment; the event is something wanted."""
+
+    kind: Literal["campaign_response"]
+    version: int = Field(ge=1)
+    response_days: int = Field(default=60, ge=1, le=180)
+    events: list[Literal["apply", "open", "drawdown"]] = Field(default=["open", "drawdown"], min_length=1)
+
+
+Label = Annotated[AccountDpdLabel | BankOutcomeLabel | CampaignResponseLabel, Field(discriminator="kind")]
+
+
+class TimeSplit(Definition):
+    """Train on earlier vintages, judge on later ones and on other subjects."""
+
+    kind: Literal["by_time"]
+    training_vintages: int = Field(ge=1, le=48)
+    spacing_months: int = Field(default=1, ge=1, le=12)
+    out_of_time_vintages: int = Field(default=3, ge=1, le=12)
+    gap_months: int = Field(default=1, ge=1, le=24)
+    holdout_share: float = Field(default=0.3, gt=0.0, lt=0.9)
+    folds: int = Field(default=5, ge=2, le=10)
+    max_fold_rows: int = Field(default=200_000, ge=1_000)
+
+
+class RepeatedSplit(Definition):
+    """Repeated stratified cross-validation, for samples too small to set anything aside."""
+
+    kind: Literal["repeated_cv"]
+    folds: int = Field(default=5, ge=2, le=20)
+    repeats: int = Field(default=20, ge=1, le=200)
+
+
+Split = Annotated[TimeSplit | RepeatedSplit, Field(discriminator="kind")]
+
+
+class LightgbmParameters(Definition):
+    """What LightGBM is given; threads and seed are passed at the call."""
+
+    rounds: int = Field(ge=1, le=5_000)
+    early_stopping_rounds: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(gt=0.0, le=1.0)
+    num_leaves: int = Field(ge=2, le=1_024)
+    max_depth: int = Field(default=-1, ge=-1, le=64)
+    min_data_in_leaf: int = Field(ge=1)
+    min_sum_hessian_in_leaf: float = Field(default=1e-3, ge=0.0)
+    lambda_l2: float = Field(default=0.0, ge=0.0)
+    min_gain_to_split: float = Field(default=0.0, ge=0.0)
+    feature_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
+    bagging_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
+    bagging_freq: int = Field(default=0, ge=0)
+    max_bin: int = Field(default=255, ge=2, le=1_024)
+    extra_trees: bool = False
+
+
+class ScorecardParameters(Definition):
+    """How features are binned and chosen for the scorecard; `prior_rows` shrinks each bin towards the base
+    rate.
+    """
+
+    max_features: int = Field(ge=1, le=60)
+    max_bins: int = Field(ge=2, le=50)
+    min_bin_share: float = Field(default=0.05, gt=0.0, le=0.5)
+    prior_rows: float = Field(default=1.0, ge=0.0)
+    min_iv: float = Field(default=0.02, ge=0.0)
+    max_correlation: float = Field(default=0.7, gt=0.0, le=1.0)
+    inverse_penalty: float = Field(default=1.0, gt=0.0)
+
+
+class GradeParameters(Definition):
+    """Grades lie `step_points` points apart around the central tendency."""
+
+    count: int = Field(default=10, ge=2, le=30)
+    step_points: float = Field(default=12.0, gt=0.0)
+
+
+class ChallengeRule(Definition):
+    """LightGBM ships only when its AUC is better by `margin` and the interval of the difference lies above
+    zero.
+    """
+
+    margin: float = Field(default=0.01, ge=0.0)
+    confidence: float = Field(default=0.9, gt=0.0, lt=1.0)
+
+
+class ModelDefinition(Definition):
+    """One model: subject, purpose, features, label, split and how both candidates are fitted."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: Bilingual
+    subject: SubjectKind
+    purpose: Literal[Purpose.RISK, Purpose.MARKETING]
+    feature_set: str
+    label: Label
+    split: Split
+    lightgbm: LightgbmParameters
+    scorecard: ScorecardParameters
+    grades: GradeParameters = GradeParameters()
+    challenge: ChallengeRule = ChallengeRule()
+    central_tendency: float | None = Field(default=None, gt=0.0, lt=1.0)
+    min_bads: int = Field(ge=2)
+    seed: int = Field(default=20_260_101, ge=0, le=2**31 - 1)
+    known_limits: list[Bilingual] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelDefinition:
+        if self.event_is_wanted != (self.purpose is Purpose.MARKETING):
+            raise ValueError(
+                "a campaign_response label is for the purpose marketing, every other label for the purpose risk"
+            )
+        return self
+
+    @property
+    def event_is_wanted(self) -> bool:
+        """True where the predicted event is a response, not a default: the best grade then has the highest
+        probability.
+        """
+        return isinstance(self.label, CampaignResponseLabel)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the whole definition."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def load_model_definition(path: Path) -> ModelDefinition:
+    """Read one definition; the file is named after the model. Raises Refusal with file and line."""
+    definition = load_definition(path, ModelDefinition)
+    if definition.name != path.stem:
+        raise Refusal(
+            CODE,
+            f"the model {definition.name} stands in a file of another name.",
+            file=str(path),
+            line=line_of(path, "name"),
+            remedy=f"Rename the file to {definition.name}.yaml or correct the name.",
+        )
+    return definition
+
+
+def load_model_definitions(folder: Path = FOLDER) -> dict[str, ModelDefinition]:
+    """All definitions by model name."""
+    definitions = [load_model_definition(path) for path in sorted(folder.glob("*.yaml"))]
+    return {definition.name: definition for definition in definitions}

@@ -1,0 +1,128 @@
+"""Keep outcomes of as-of months in the store: `labels/<subject>/<label kind>`, one row per subject.
+
+An outcome is what was known when its performance window closed: T + window, at that month's knowledge cutoff. Later corrections of
+account records don't rewrite history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import pyarrow as pa
+
+from core.clock import Clock
+from core.derivation import record_derivation
+from core.errors import GsceneError
+from core.months import Month, knowledge_cutoff
+from core.state import StateDatabase
+from core.subject import SubjectKind
+from core.table_schema import TableSchema
+from core.table_store import TableStore
+from expectations.receipts import require_receipt
+from models.definition import AccountDpdLabel, BankOutcomeLabel, CampaignResponseLabel, Label
+from models.labels import Outcomes, account_outcomes, bank_outcomes, campaign_outcomes
+from sources.versions import resolver
+
+SCHEMA = pa.schema([("subject_no", pa.int32()), ("outcome", pa.string())])
+
+
+def label_table(kind: SubjectKind, label: Label) -> str:
+    """Table-store name of the outcomes."""
+    return f"labels/{kind}/{label.kind}"
+
+
+def source_tables(label: Label) -> tuple[str, ...]:
+    """Contracts whose rows decide the outcome."""
+    if isinstance(label, AccountDpdLabel):
+        return ("bk_account_month",)
+    return ("bank_outcome",) if isinstance(label, BankOutcomeLabel) else ("mk_assignment", "mk_response")
+
+
+def build_labels(
+    store: TableStore,
+    state: StateDatabase,
+    clock: Clock,
+    kind: SubjectKind,
+    label: Label,
+    schemas: Mapping[str, TableSchema],
+    as_of: Month,
+    cutoff_days: int,
+) -> Outcomes:
+    """Compute and store the outcomes of one as-of month; GateRefused where no receipt vouches for a month of the sources."""
+    last = as_of.plus(_window(label))
+    frames, inputs = {}, []
+    for table in source_tables(label):
+        name = f"raw/{kind}/{table}"
+        first = as_of if isinstance(label, BankOutcomeLabel) else as_of.plus(-1)
+        if isinstance(label, AccountDpdLabel):
+            first = as_of.plus(-12)
+        periods = [p for p in store.partitions(name) if first <= Month.parse(p) <= last]
+        for period in periods:
+            require_receipt(state, store, name, period)
+        inputs += [(name, period) for period in periods]
+        frames[table] = _known(store, state, schemas[table], name, periods, last, cutoff_days)
+    outcomes = _outcomes(label, frames, as_of, last, cutoff_days)
+    rows = outcomes.table.sort_values("subject_no")
+    store.replace(
+        label_table(kind, label),
+        str(as_of),
+        pa.Table.from_pandas(rows[["subject_no", "outcome"]], schema=SCHEMA, preserve_index=False),
+    )
+    record_derivation(
+        state, store, clock, (label_table(kind, label), str(as_of)), inputs, f"{label.kind} v{label.version}"
+    )
+    return outcomes
+
+
+def read_labels(store: TableStore, kind: SubjectKind, label: Label, as_of: list[Month]) -> pd.DataFrame:
+    """Stored outcomes: subject_no, as_of, outcome. GsceneError names an as-of month that has none."""
+    table = label_table(kind, label)
+    missing = sorted({str(month) for month in as_of} - set(store.partitions(table)))
+    if missing:
+        raise GsceneError(
+            f"there are no outcomes in {table} for {', '.join(missing)}.", f"Run the asset {table} first."
+        )
+    return store.read(table, [str(month) for month in as_of]).to_pandas().rename(columns={"period": "as_of"})
+
+
+def _window(label: Label) -> int:
+    if isinstance(label, AccountDpdLabel):
+        return label.window_months
+    return 0 if isinstance(label, BankOutcomeLabel) else 2 + label.response_days // 31
+
+
+def _known(
+    store: TableStore,
+    state: StateDatabase,
+    schema: TableSchema,
+    table: str,
+    periods: list[str],
+    last: Month,
+    cutoff_days: int,
+) -> pd.DataFrame:
+    cutoff = knowledge_cutoff(last, cutoff_days)
+    pieces = [
+        resolver(schema, state, table, period)(store.read(table, [period]), cutoff).to_pandas()
+        for period in periods
+    ]
+    if not pieces:
+        columns = ["subject_no", *(c.name for c in schema.columns if c.name != "subject_id"), "period"]
+        return pd.DataFrame(columns=list(dict.fromkeys(columns)))
+    return pd.concat(pieces, ignore_index=True)
+
+
+def _outcomes(
+    label: Label, frames: dict[str, pd.DataFrame], as_of: Month, last: Month, cutoff_days: int
+) -> Outcomes:
+    if isinstance(label, AccountDpdLabel):
+        accounts = frames["bk_account_month"]
+        known = [Month.parse(str(period)) for period in accounts["period"].unique()]
+        return account_outcomes(accounts, as_of, label, known)
+    if isinstance(label, BankOutcomeLabel):
+        return bank_outcomes(frames["bank_outcome"], as_of)
+    assert isinstance(label, CampaignResponseLabel)
+    known_until = knowledge_cutoff(last, cutoff_days).date()
+    found = campaign_outcomes(frames["mk_assignment"], frames["mk_response"], label, known_until, cutoff_days)
+    table = found.table[found.table["as_of"] == str(as_of)]
+    return Outcomes(table, found.steps | {"of this as-of month": len(table)})

@@ -1,0 +1,112 @@
+"""Score everyone who has features at an as-of month, keep the scores, and write the file that goes back to the provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from core.clock import Clock
+from core.derivation import record_derivation, require_fresh_content
+from core.months import Month, knowledge_cutoff
+from core.settings import Settings
+from core.state import StateDatabase
+from core.subject_registry import SubjectRegistry
+from core.table_store import TableStore
+from features.catalogue import FeatureSet
+from features.feature_store import read_features
+from models.artefact import load_bundle
+from models.definition import ModelDefinition
+from models.monthly_training import latest_version
+from models.scoring import score
+
+SCHEMA = pa.schema(
+    [
+        ("subject_no", pa.int32()),
+        ("pd", pa.float64()),
+        ("points", pa.int32()),
+        ("grade", pa.int8()),
+        ("model_version", pa.string()),
+        ("knowledge_cutoff", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one scoring gave: rows, mean probability, rows by grade (1 best), version used, and the written file."""
+
+    rows: int
+    mean_pd: float
+    by_grade: dict[int, int]
+    model_version: str
+    file: Path
+
+
+def score_table(definition: ModelDefinition) -> str:
+    """Table-store name of a model's scores."""
+    return f"scores/{definition.subject}/{definition.name}"
+
+
+def score_monthly(
+    definition: ModelDefinition,
+    feature_set: FeatureSet,
+    as_of: Month,
+    *,
+    store: TableStore,
+    state: StateDatabase,
+    settings: Settings,
+    registry: SubjectRegistry,
+    clock: Clock,
+) -> Scored:
+    """Score the features of `as_of` with the newest version trained by then. The bundle must be the recorded one, byte for byte.
+
+    For a marketing model `pd` is the probability of a response. GateRefused where the features are stale.
+    """
+    features = (feature_set.table, str(as_of))
+    require_fresh_content(state, store, features)
+    version = latest_version(state, definition.name, as_of)
+    bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
+    scored = score(bundle, read_features(store, feature_set, [as_of]), threads=settings.threads)
+    name = f"{definition.name}/{version.training_month}-{version.bundle_sha256[:12]}"
+    rows = scored.sort_values("subject_no").assign(
+        model_version=name, knowledge_cutoff=pd.Timestamp(knowledge_cutoff(as_of, settings.cutoff_days))
+    )
+    table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    store.replace(score_table(definition), str(as_of), table)
+    record_derivation(
+        state, store, clock, (score_table(definition), str(as_of)), [features], version.bundle_sha256
+    )
+    file = settings.out / "scores" / definition.name / f"{as_of}.csv"
+    write_scores(file, rows, as_of, registry)
+    return Scored(
+        rows=len(rows),
+        mean_pd=float(rows["pd"].mean()) if len(rows) else 0.0,
+        by_grade={
+            int(grade): int(count) for grade, count in rows["grade"].value_counts().sort_index().items()
+        },
+        model_version=name,
+        file=file,
+    )
+
+
+def write_scores(file: Path, rows: pd.DataFrame, as_of: Month, registry: SubjectRegistry) -> None:
+    """CSV provider_code, subject_id, as_of, pd, grade in the order of provider_code; written whole or not at all."""
+    numbers = rows["subject_no"].to_numpy(dtype=np.int32)
+    table = pa.table(
+        {
+            "provider_code": registry.provider_codes(numbers),
+            "subject_id": registry.subject_ids(numbers),
+            "as_of": pa.repeat(str(as_of), len(rows)),
+            "pd": pa.array(rows["pd"].round(6)),
+            "grade": pa.array(rows["grade"]),
+        }
+    ).sort_by("provider_code")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    pyarrow.csv.write_csv(table, part, pyarrow.csv.WriteOptions(quoting_style="needed"))
+    part.replace(file)

@@ -1,0 +1,189 @@
+"""Train one model as of a month from stored features and outcomes, keep its bundle and report, and record it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from core import audit
+from core.clock import Clock
+from core.derivation import require_fresh_content
+from core.errors import GsceneError
+from core.months import Month
+from core.progress import Progress
+from core.purpose import Purpose
+from core.settings import Settings
+from core.state import ModelVersion, StateDatabase
+from core.table_store import TableStore
+from features.catalogue import FeatureSet
+from features.feature_store import read_features
+from models.artefact import load_bundle, write_bundle
+from models.definition import (
+    AccountDpdLabel,
+    BankOutcomeLabel,
+    CampaignResponseLabel,
+    ModelDefinition,
+    TimeSplit,
+)
+from models.monthly_labels import label_table, read_labels
+from models.registry import LedgerEntry, MlflowLedger
+from models.report import write_report
+from models.sample import build_sample
+from models.training import train
+from models.training_record import TrainingInputs, TrainingRecord
+from models.vintages import VintagePlan, plan_vintages
+
+#: Months of campaigns that an acquisition model learns from.
+CAMPAIGN_MONTHS = 12
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training with the places of its bundle and report and its row in the MLflow ledger."""
+
+    record: TrainingRecord
+    bundle: Path
+    bundle_sha256: str
+    report: Path
+    ledger: LedgerEntry
+
+
+def vintages_of(
+    definition: ModelDefinition, as_of: Month, first: Month | None = None
+) -> tuple[list[Month], VintagePlan | None]:
+    """As-of months whose features and outcomes a training in month `as_of` needs, and the plan of a split by time."""
+    label = definition.label
+    if isinstance(label, AccountDpdLabel) and isinstance(definition.split, TimeSplit):
+        plan = plan_vintages(definition.split, label.window_months, as_of, first)
+        return list(plan.all), plan
+    if isinstance(label, BankOutcomeLabel):
+        return [as_of], None
+    assert isinstance(label, CampaignResponseLabel)
+    newest = as_of.plus(-(2 + label.response_days // 31))
+    months = [newest.plus(-back) for back in reversed(range(CAMPAIGN_MONTHS))]
+    return [month for month in months if first is None or month >= first], None
+
+
+def train_monthly(
+    definition: ModelDefinition,
+    feature_set: FeatureSet,
+    as_of: Month,
+    *,
+    store: TableStore,
+    state: StateDatabase,
+    settings: Settings,
+    clock: Clock,
+    progress: Progress,
+) -> Trained:
+    """Train with what was known in month `as_of`; running it again on the same data gives the same bundle and one record.
+
+    Raises GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
+    """
+    features_from = _first_month(store, feature_set)
+    months, plan = vintages_of(definition, as_of, features_from)
+    table = label_table(definition.subject, definition.label)
+    months = [month for month in months if str(month) in store.partitions(table)] if plan is None else months
+    for name in (feature_set.table, table):
+        for month in months:
+            require_fresh_content(state, store, (name, str(month)))
+    outcomes = read_labels(store, definition.subject, definition.label, months)
+    columns = feature_set.for_purpose(Purpose(definition.purpose))
+    sample = build_sample(read_features(store, feature_set, months), outcomes, columns)
+    inputs = TrainingInputs(
+        training_month=str(as_of),
+        tables={name: store.version(name) for name in (feature_set.table, table)},
+        feature_set_sha256=feature_set.sha256,
+    )
+    phrases = {feature.name: feature.phrase for feature in feature_set.features}
+    record = train(
+        definition,
+        sample,
+        feature_set.signs,
+        inputs,
+        plan=plan,
+        phrases=phrases,
+        threads=settings.threads,
+        progress=progress,
+    )
+    return _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)
+
+
+def latest_version(state: StateDatabase, name: str, by: Month) -> ModelVersion:
+    """The newest recorded training of a model up to a month; GsceneError where there is none."""
+    query = (
+        select(ModelVersion)
+        .where(ModelVersion.name == name, ModelVersion.training_month <= str(by))
+        .order_by(ModelVersion.training_month.desc(), ModelVersion.model_no.desc())
+    )
+    with state.session() as session:
+        found = session.scalars(query).first()
+    if found is None:
+        raise GsceneError(f"{name} has not been trained by {by}.", f"Run the asset models/…/{name} first.")
+    return found
+
+
+def _first_month(store: TableStore, feature_set: FeatureSet) -> Month | None:
+    """The earliest as-of month for which half the look-back of the features lies in the data."""
+    starts = [store.partitions(definition.raw_table)[:1] for definition in feature_set.facts.values()]
+    first = min((Month.parse(months[0]) for months in starts if months), default=None)
+    return first.plus(min(feature_set.months_back, 12) // 2 - 1) if first is not None else None
+
+
+def _keep(
+    record: TrainingRecord,
+    feature_set: FeatureSet,
+    as_of: Month,
+    *,
+    state: StateDatabase,
+    settings: Settings,
+    clock: Clock,
+) -> Trained:
+    definition = record.definition
+    building = settings.bundles / definition.name / f".{as_of}.building"
+    sha256 = write_bundle(record, building)
+    bundle = settings.bundles / definition.name / f"{as_of}-{sha256[:12]}"
+    if bundle.exists():
+        for file in building.iterdir():
+            file.unlink()
+        building.rmdir()
+    else:
+        building.rename(bundle)
+    titles = {feature.name: feature.title for feature in feature_set.features}
+    report = write_report(
+        record, settings.out / "reports" / definition.name / f"{as_of}.html", titles, sha256
+    )
+    ledger = MlflowLedger(settings.mlflow_uri, settings.mlflow_artifacts).record(
+        record, load_bundle(bundle, sha256), report
+    )
+    with state.session() as session:
+        known = session.scalars(
+            select(ModelVersion).where(
+                ModelVersion.name == definition.name,
+                ModelVersion.training_month == str(as_of),
+                ModelVersion.bundle_sha256 == sha256,
+            )
+        ).first()
+        if known is None:
+            session.add(
+                ModelVersion(
+                    name=definition.name,
+                    training_month=str(as_of),
+                    bundle=str(bundle.relative_to(settings.home)),
+                    bundle_sha256=sha256,
+                    ships=str(record.ships),
+                    mlflow_run_id=ledger.run_id,
+                    mlflow_version=ledger.model_version,
+                    metrics=record.metrics(),
+                    trained_at=clock.now(),
+                )
+            )
+            details: Mapping[str, str] = {
+                "bundle_sha256": sha256,
+                "ships": str(record.ships),
+                "mlflow_run": ledger.run_id,
+            }
+            audit.record(session, clock, "training", "model.trained", f"{definition.name}/{as_of}", details)
+    return Trained(record, bundle, sha256, report, ledger)

@@ -1,0 +1,45 @@
+"""What every asset has in common: key, group, owners, kinds, tags, partitions, and a bilingual description."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import dagster as dg
+
+from core.definition_file import Bilingual
+from core.subject import SubjectKind
+from pipelines.partitions import as_of_months
+
+DATA_ENGINEERS = "team:data-engineering"
+RISK_TEAM = "team:risk"
+MARKETING = "team:marketing"
+
+# Backfill policies are marked beta in Dagster 1.13; saying so once an asset would bury what matters.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+#: History is caught up in one run instead of one run a month: a run costs half a second before it does anything.
+ONE_RUN = dg.BackfillPolicy.single_run()
+
+
+def asset_key(layer: str, kind: SubjectKind, name: str) -> dg.AssetKey:
+    """Keys are layer, subject, name: `raw/enterprise/invoice`."""
+    return dg.AssetKey([layer, str(kind), name])
+
+
+def style(layer: str, kind: SubjectKind, name: str, owner: str, kinds: set[str]) -> dict[str, Any]:
+    """Arguments common to all assets of a layer."""
+    return {
+        "key": asset_key(layer, kind, name),
+        "group_name": layer,
+        "owners": [owner],
+        "kinds": kinds,
+        "tags": {"subject": str(kind), "layer": layer},
+        "partitions_def": as_of_months,
+        "backfill_policy": ONE_RUN,
+    }
+
+
+def describe(grain: Bilingual, title: Bilingual, en: str = "", zh: str = "") -> str:
+    """Bilingual description that starts with the grain."""
+    return f"{grain.en}. {title.en}. {en}\n\n{grain.zh}。{title.zh}。{zh}".strip()

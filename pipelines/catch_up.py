@@ -1,0 +1,93 @@
+"""Bring one installation up to date as of a month: what waits in the ledger, then features, outcomes, models, scores and lists.
+
+The order of Dagster runs that a person would start by hand; each is a run of its own in the event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from core.errors import GsceneError
+from core.months import Month
+from core.subject import SubjectKind
+from models.definition import ModelDefinition
+from models.monthly_labels import source_tables
+from models.monthly_training import vintages_of
+from pipelines.asset_style import asset_key
+from pipelines.build import LISTS
+from pipelines.launch import launch
+from pipelines.workplace import Workplace
+from sources.month_intake import waiting_months
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """What was brought up to date: models trained and scored, lists made, in order."""
+
+    models: list[str]
+    lists: list[str]
+
+
+def take_in_waiting(workplace: Workplace) -> None:
+    """Take in every delivery that waits and fold its month; tables with the same months share one run."""
+    runs: dict[tuple[Month, Month], list[dg.AssetKey]] = {}
+    for (kind, table), months in waiting_months(workplace.state).items():
+        keys = [asset_key("raw", kind, table)]
+        keys += [
+            asset_key("facts", kind, facts.facts)
+            for (subject, _), facts in workplace.blueprint.facts.items()
+            if subject is kind and facts.table == table
+        ]
+        runs.setdefault((months[0], months[-1]), []).extend(keys)
+    for (first, last), keys in sorted(runs.items()):
+        launch(workplace, keys, first, last)
+
+
+def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
+    """Everything that the delivered tables allow, as of one month. Raises what an asset raises."""
+    take_in_waiting(workplace)
+    models = [model for model in workplace.blueprint.models.values() if _has_sources(workplace, model)]
+    if not models:
+        raise GsceneError(
+            f"{workplace.settings.home} holds no delivered rows that a model could learn from.",
+            "Bring deliveries first: gscene demo, or gscene run --sme-invoices DIR.",
+        )
+    _vintages(workplace, models, as_of)
+    trained = [asset_key("models", model.subject, model.name) for model in models]
+    scored = [asset_key("scores", model.subject, model.name) for model in models]
+    lists = [
+        (name, kind)
+        for name, (_, risk, acquisition, _) in LISTS.items()
+        for kind in SubjectKind
+        if {risk, acquisition} - {None} <= {model.name for model in models if model.subject is kind}
+    ]
+    listed = [asset_key("leads", kind, name) for name, kind in lists]
+    launch(workplace, [*trained, *scored, *listed], as_of, as_of)
+    return CaughtUp([model.name for model in models], [name for name, _ in lists])
+
+
+def _has_sources(workplace: Workplace, model: ModelDefinition) -> bool:
+    feature_set = workplace.blueprint.feature_sets[model.feature_set]
+    tables = [f"raw/{model.subject}/{table}" for table in source_tables(model.label)]
+    facts = [definition.raw_table for definition in feature_set.facts.values()]
+    return all(map(workplace.store.partitions, tables)) and any(map(workplace.store.partitions, facts))
+
+
+def _vintages(workplace: Workplace, models: Sequence[ModelDefinition], as_of: Month) -> None:
+    """Features and outcomes of every vintage that the models need, and the features of the month itself."""
+    runs: dict[tuple[Month, Month], set[dg.AssetKey]] = {}
+    for model in models:
+        feature_set = workplace.blueprint.feature_sets[model.feature_set]
+        starts = [workplace.store.partitions(d.raw_table)[:1] for d in feature_set.facts.values()]
+        first = min((Month.parse(months[0]) for months in starts if months), default=as_of)
+        months = [month for month in vintages_of(model, as_of)[0] if month >= first]
+        features = asset_key("features", model.subject, model.feature_set)
+        if months:
+            labels = asset_key("labels", model.subject, model.label.kind)
+            runs.setdefault((months[0], months[-1]), set()).update({features, labels})
+        runs.setdefault((as_of, as_of), set()).add(features)
+    for (start, end), keys in sorted(runs.items()):
+        launch(workplace, sorted(keys), start, end)

@@ -1,0 +1,62 @@
+"""Facts layer: each delivered month folded once; a later delivery re-folds its own month only."""
+
+import dagster as dg
+
+from core.definition_file import Bilingual
+from features.fact_definition import FactDefinition
+from features.fact_store import fold_partition
+from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
+from pipelines.metadata import bars, numbers
+from pipelines.partitions import months_of
+from pipelines.workplace import Workplace
+
+GRAIN = Bilingual(
+    zh="每个主体、每月、每次获知一行",
+    en="One row per subject, month and moment of knowledge",
+)
+
+
+def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
+    """The asset `facts/<subject>/<facts>`."""
+
+    @dg.asset(
+        **style(
+            "facts",
+            definition.subject,
+            definition.facts,
+            DATA_ENGINEERS,
+            kinds={"delta", "numpy"},
+        ),
+        deps=[asset_key("raw", definition.subject, definition.table)],
+        description=describe(
+            GRAIN,
+            definition.title,
+            "Refuses months whose raw rows no passing receipt vouches for.",
+            "原始数据没有通过校验的回执时拒绝计算。",
+        ),
+    )
+    def facts(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
+        months = months_of(context)
+        rows = []
+        with workplace.progress.stage(f"facts/{definition.subject}/{definition.facts}", len(months)) as stage:
+            for month in months:
+                folded = fold_partition(
+                    workplace.store, workplace.state, workplace.clock, definition,
+                    workplace.blueprint.schemas[definition.table], month,
+                )  # fmt: skip
+                rows.append(folded.rows)
+                context.add_asset_metadata(
+                    numbers(
+                        {
+                            "rows": folded.rows,
+                            "subjects": folded.subjects,
+                            "corrections": folded.corrections,
+                        }
+                    ),
+                    partition_key=str(month),
+                )
+                stage.advance(note=str(month))
+        if len(months) > 1:
+            context.add_asset_metadata(bars("rows by month", [str(m) for m in months], rows))
+
+    return facts

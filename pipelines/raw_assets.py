@@ -1,0 +1,126 @@
+"""Raw layer: deliveries of a month taken in, then judged by a Great Expectations suite that blocks what comes after."""
+
+from typing import Any
+
+import dagster as dg
+
+from core.subject import SubjectKind
+from expectations.contract import Contract
+from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
+from pipelines.metadata import bars, numbers, table
+from pipelines.partitions import as_of_months, months_of
+from pipelines.workplace import Workplace
+from sources.month_intake import MonthTaken, take_in_month
+
+
+def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
+    """The asset `raw/<subject>/<table>`: accepted rows of the month's deliveries, with both clocks."""
+
+    @dg.asset(
+        **style("raw", kind, contract.table, DATA_ENGINEERS, kinds={"delta", "csv"}),
+        description=describe(
+            contract.grain,
+            contract.title,
+            "Every accepted version of a row stays; a bad delivery is refused whole.",
+            "每个已接收的版本都保留；有问题的交付整批拒收。",
+        ),
+        metadata={"contract": f"{contract.table} {contract.version}", "cadence": contract.cadence},
+    )
+    def raw(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
+        months, rows = months_of(context), []
+        with workplace.progress.stage(contract.raw_table(kind), len(months)) as stage:
+            for month in months:
+                taken = take_in_month(
+                    kind, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
+                    registry=workplace.registry(kind), state=workplace.state, archive=workplace.settings.archive,
+                    keys=workplace.settings.keys, clock=workplace.clock,
+                )  # fmt: skip
+                rows.append(taken.accepted)
+                context.add_asset_metadata(_told(taken), partition_key=str(month))
+                stage.advance(note=str(month))
+        if len(months) > 1:
+            context.add_asset_metadata(bars("rows by month", [str(m) for m in months], rows))
+
+    return raw
+
+
+def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefinition:
+    """The blocking, partitioned check of a raw asset: runs the contract's suite and writes the receipt that readers demand."""
+    key = asset_key("raw", kind, contract.table)
+
+    @dg.asset_check(
+        asset=key,
+        name="contract",
+        blocking=True,
+        partitions_def=as_of_months,
+        description=f"Great Expectations suite of the contract {contract.table} {contract.version}. 合同校验，不通过则阻断下游。",
+    )
+    def contract_holds(
+        context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
+        from expectations.receipts import write_receipt
+        from expectations.validate import validate_partition
+
+        months = months_of(context.op_execution_context)
+        delivered = set(workplace.store.partitions(contract.raw_table(kind)))
+        failed, rows = [], 0
+        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(months)) as stage:
+            for period in [str(month) for month in months]:
+                if period in delivered:
+                    judged = validate_partition(workplace.store, contract, contract.raw_table(kind), period)
+                    write_receipt(
+                        workplace.state,
+                        judged.table,
+                        period,
+                        judged.content_hash,
+                        judged.outcome,
+                        workplace.clock,
+                    )
+                    rows += judged.outcome.counts["rows"]
+                    failed += [(period, failure) for failure in judged.outcome.failures]
+                    if len(months) > 1:
+                        _log_month(context, key, period, judged.outcome.passed, judged.outcome.counts)
+                stage.advance(note=period)
+        told = numbers(
+            {
+                "rows": rows,
+                "failures": len(failed),
+                "months_without_delivery": len(months) - len(delivered & {str(m) for m in months}),
+            }
+        )
+        return dg.AssetCheckResult(
+            passed=not failed,
+            metadata=told | (table("failures", ["month", "rule"], failed[:20]) if failed else {}),
+        )
+
+    return contract_holds
+
+
+def _log_month(
+    context: dg.AssetCheckExecutionContext, key: dg.AssetKey, period: str, passed: bool, counts: Any
+) -> None:
+    """A run over a range evaluates a check once, without a partition; each month's verdict is logged beside it."""
+    context.op_execution_context.log_event(
+        dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name="contract",
+            passed=passed,
+            metadata=dict(numbers(counts)),
+            partition=period,
+            blocking=True,
+        )
+    )
+
+
+def _told(taken: MonthTaken) -> dict[str, Any]:
+    told = numbers(
+        {
+            "deliveries": taken.deliveries,
+            "rows_delivered": taken.delivered,
+            "rows_accepted": taken.accepted,
+            "rows_left_out": sum(taken.left_out.values()),
+        }
+    )
+    if taken.left_out:
+        told |= table("left out", ["reason", "rows"], sorted(taken.left_out.items()))
+    return told

@@ -1,0 +1,42 @@
+"""Sensors: what arrives starts what depends on it. Stopped until somebody starts them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from core.settings import Settings
+from core.state import StateDatabase
+from pipelines.asset_style import asset_key
+from sources.month_intake import waiting_months
+
+
+def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
+    """Start the intake of every month that has deliveries waiting in the ledger, late and corrected ones included."""
+
+    @dg.sensor(
+        name="waiting_deliveries",
+        job_name="intake",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Takes in deliveries that wait in the ledger. 自动接收台账中等待的交付。",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings = Settings.load(home())
+        if not settings.home.is_dir():
+            yield dg.SkipReason(f"{settings.home} does not exist yet")
+            return
+        state = StateDatabase(settings.state_url)
+        state.migrate()
+        waiting = waiting_months(state)
+        if not waiting:
+            yield dg.SkipReason("no delivery waits")
+        for (kind, table), months in waiting.items():
+            for month in months:
+                yield dg.RunRequest(
+                    run_key=f"{kind}/{table}/{month}/{context.cursor or ''}",
+                    partition_key=str(month),
+                    asset_selection=[asset_key("raw", kind, table)],
+                )
+
+    return sensor

@@ -1,0 +1,88 @@
+"""One opened home folder: everything an asset or a command needs, made once and handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from core.clock import Clock, SystemClock
+from core.progress import Progress, SilentProgress
+from core.settings import Settings
+from core.state import StateDatabase
+from core.subject import SubjectKind
+from core.subject_registry import SubjectRegistry
+from core.table_schema import TableSchema
+from core.table_store import TableStore
+from expectations.contract import Contract, load_contracts
+from features.catalogue import FeatureSet, load_catalogue
+from features.fact_definition import FactDefinition, load_all_facts
+from models.definition import ModelDefinition, load_model_definitions
+from sources.adapter import Adapter, load_adapters
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All definitions of the checkout, loaded and checked against each other."""
+
+    contracts: dict[str, Contract]
+    adapters: dict[str, Adapter]
+    facts: dict[tuple[SubjectKind, str], FactDefinition]
+    feature_sets: dict[str, FeatureSet]
+    models: dict[str, ModelDefinition]
+
+    @property
+    def schemas(self) -> dict[str, TableSchema]:
+        """Schema of every contract by table."""
+        return {name: contract.schema() for name, contract in self.contracts.items()}
+
+
+@cache
+def blueprint() -> Blueprint:
+    """Load every definition once a process; a mistake in any file is a Refusal that names it."""
+    contracts = load_contracts()
+    schemas = {name: contract.schema() for name, contract in contracts.items()}
+    facts = load_all_facts(schemas)
+    return Blueprint(
+        contracts=contracts,
+        adapters=load_adapters(schemas),
+        facts=facts,
+        feature_sets=load_catalogue(facts, schemas),
+        models=load_model_definitions(),
+    )
+
+
+@dataclass
+class Workplace:
+    """A home folder with its store, state and subject numbers."""
+
+    settings: Settings
+    store: TableStore
+    state: StateDatabase
+    clock: Clock = field(default_factory=SystemClock)
+    progress: Progress = field(default_factory=SilentProgress)
+    _registries: dict[SubjectKind, SubjectRegistry] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, home: Path, clock: Clock | None = None, progress: Progress | None = None) -> Workplace:
+        """Open (and where needed create) the home folder and bring its state database up to date."""
+        settings = Settings.load(home)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        state = StateDatabase(settings.state_url)
+        state.migrate()
+        return cls(
+            settings,
+            TableStore(settings.lake),
+            state,
+            clock or SystemClock(),
+            progress or SilentProgress(),
+        )
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """The definitions of the checkout."""
+        return blueprint()
+
+    def registry(self, kind: SubjectKind) -> SubjectRegistry:
+        """Subject numbers of one kind."""
+        return self._registries.setdefault(kind, SubjectRegistry(self.store, kind))

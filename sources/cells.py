@@ -1,0 +1,151 @@
+"""From the text of cells to typed values, once per different text.
+
+Each reader takes the different texts of a column (shape (uniques,), no nulls) and gives their values, null
+where nothing was sent, and a mask of the texts that can't be read. Whoever calls knows the rows and refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.money import FEN_PER_UNIT, from_fen
+from core.months import Month
+from sources.written_dates import DateForm, read_day, sentinel_days
+
+#: decimal(18,2) holds this many digits of fen.
+_MONEY_DIGITS = 18
+_NUMBER = r"^(?P<sign>[+-]?)(?P<whole>[0-9]{1,24})(?:\.(?P<part>[0-9]{0,24}))?$"
+_TOKEN = r"^k[0-9]+:[0-9a-f]{40}$"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """`values` per different text, `bad` where the text can't be read; both of shape (uniques,)."""
+
+    values: pa.Array
+    bad: np.ndarray
+
+
+def normalised(texts: pa.Array, steps: Sequence[str]) -> pa.Array:
+    """The texts after the declared steps, in their order."""
+    for step in steps:
+        texts = _STEPS[step](texts)
+    return texts
+
+
+_STEPS = {
+    "nfkc": lambda texts: pc.utf8_normalize(texts, form="NFKC"),
+    "strip": pc.utf8_trim_whitespace,
+    "lower": pc.utf8_lower,
+    "upper": pc.utf8_upper,
+    "drop_hyphens": lambda texts: pc.replace_substring(texts, "-", ""),
+}
+
+
+def missing(texts: pa.Array, nulls: Collection[str]) -> np.ndarray:
+    """Which texts mean that nothing was sent; blanks around them don't matter."""
+    return _mask(pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(list(nulls), pa.string())))
+
+
+def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
+    """decimal(18,2) yuan, exact: digits are moved, never multiplied as floats.
+
+    A unit of 10^p fen takes p digits after the point into the fen; what is finer than a fen must be zeros.
+    """
+    places = len(str(FEN_PER_UNIT[unit])) - 1
+    sign, whole, part = _number_parts(texts)
+    part = pc.utf8_rpad(pc.fill_null(part, ""), places, padding="0")
+    taken = pc.utf8_slice_codeunits(part, 0, places) if places else pc.utf8_slice_codeunits(part, 0, 0)
+    rest = pc.utf8_slice_codeunits(part, places)
+    digits = pc.utf8_ltrim(pc.binary_join_element_wise(whole, taken, ""), characters="0")
+    readable = pc.and_(pc.is_valid(whole), pc.equal(pc.utf8_trim(rest, characters="0"), ""))
+    readable = pc.fill_null(pc.and_(readable, pc.less_equal(pc.utf8_length(digits), _MONEY_DIGITS)), False)
+    good = _mask(readable) & ~absent
+    text = pc.if_else(pc.equal(digits, ""), "0", digits)
+    fen = pc.cast(pc.if_else(pa.array(good), text, "0"), pa.int64()).to_numpy(zero_copy_only=False)
+    fen = np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -fen, fen)
+    return Cells(from_fen(fen, null=~good), ~good & ~absent)
+
+
+def whole_number(texts: pa.Array, absent: np.ndarray, kind: pa.DataType) -> Cells:
+    """int32 or int64; `12.0` is a whole number, `12.5` isn't."""
+    sign, whole, part = _number_parts(texts)
+    zeros = pc.equal(pc.utf8_trim(pc.fill_null(part, ""), characters="0"), "")
+    digits = pc.utf8_ltrim(whole, characters="0")
+    readable = pc.and_(pc.and_(pc.is_valid(whole), zeros), pc.less_equal(pc.utf8_length(digits), 18))
+    good = _mask(pc.fill_null(readable, False)) & ~absent
+    text = pc.if_else(pa.array(good), pc.if_else(pc.equal(digits, ""), "0", digits), "0")
+    values = pc.cast(text, pa.int64()).to_numpy(zero_copy_only=False)
+    values = np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -values, values)
+    limit = np.iinfo(kind.to_pandas_dtype())
+    good &= (values >= limit.min) & (values <= limit.max)
+    return Cells(pa.array(np.where(good, values, 0), kind, mask=~good), ~good & ~absent)
+
+
+def number(texts: pa.Array, absent: np.ndarray) -> Cells:
+    """float64 from a plain decimal number; no exponents, no infinities."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    good = _mask(pc.match_substring_regex(trimmed, _NUMBER)) & ~absent
+    values = pc.cast(pc.if_else(pa.array(good), trimmed, "0"), pa.float64())
+    return Cells(pc.if_else(pa.array(good), values, pa.scalar(None, pa.float64())), ~good & ~absent)
+
+
+def days(texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: Sequence[str]) -> Cells:
+    """date32 by the first form that fits; sentinel dates are null."""
+    compiled = [DateForm.of(form) for form in forms]
+    spelled, days_meant = frozenset(sentinels), sentinel_days(sentinels)
+    values, bad = [], np.zeros(len(texts), dtype=bool)
+    for position, text in enumerate(pc.utf8_trim_whitespace(texts).to_pylist()):
+        day = None
+        if not absent[position] and text not in spelled:
+            day = read_day(text, compiled)
+            bad[position] = day is None
+        values.append(None if day in days_meant else day)
+    return Cells(pa.array(values, pa.date32()), bad)
+
+
+def months(texts: pa.Array, absent: np.ndarray, forms: Sequence[str]) -> Cells:
+    """`2026-10` strings; a day in the form is read and dropped."""
+    read = days(texts, absent, forms, ())
+    written = [None if day is None else str(Month(day.year, day.month)) for day in read.values.to_pylist()]
+    return Cells(pa.array(written, pa.string()), read.bad)
+
+
+def coded(texts: pa.Array, absent: np.ndarray, codes: dict[str, bool | str], kind: pa.DataType) -> Cells:
+    """What the codes lead to (string or bool); a text that isn't a declared code is bad. Blanks around it
+    don't matter.
+
+    A declared code wins over a null token: where a source's code list has `无`, it means what the list says.
+    """
+    places = pc.index_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(list(codes), pa.string()))
+    values = pa.array(list(codes.values()), kind).take(places)
+    return Cells(values, _mask(pc.is_null(places)) & ~absent)
+
+
+def text(texts: pa.Array, absent: np.ndarray) -> Cells:
+    """The text itself."""
+    return Cells(
+        pc.if_else(pa.array(~absent), texts, pa.scalar(None, pa.string())), np.zeros(len(texts), dtype=bool)
+    )
+
+
+def tokens(texts: pa.Array, absent: np.ndarray) -> Cells:
+    """Pseudonyms of the form `k1:` and 40 hexadecimal digits."""
+    good = _mask(pc.match_substring_regex(texts, _TOKEN))
+    return Cells(text(texts, absent).values, ~good & ~absent)
+
+
+def _number_parts(texts: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Sign, whole digits and digits after the point; null where the text isn't a plain number."""
+    found = pc.extract_regex(pc.utf8_trim_whitespace(texts), _NUMBER)
+    sign, whole, part = (pc.struct_field(found, name) for name in ("sign", "whole", "part"))
+    return sign, whole, part
+
+
+def _mask(booleans: pa.Array) -> np.ndarray:
+    return booleans.to_numpy(zero_copy_only=False).astype(bool)

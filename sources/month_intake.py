@@ -1,0 +1,109 @@
+"""All deliveries of one table and month: those that wait in the ledger are taken in, in the order of their arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from core.clock import Clock
+from core.errors import GsceneError, Refusal
+from core.months import Month
+from core.state import Delivery, StateDatabase
+from core.subject import SubjectKind
+from core.subject_registry import SubjectRegistry
+from core.table_schema import TableSchema
+from core.table_store import TableStore
+from sources.adapter import Adapter
+from sources.arrivals import ACCEPTED, RECEIVED
+from sources.intake import take_in
+
+
+@dataclass(frozen=True)
+class MonthTaken:
+    """What the ledger holds of one table and month: accepted deliveries, rows delivered = accepted + left out by reason."""
+
+    deliveries: int
+    delivered: int
+    accepted: int
+    left_out: dict[str, int]
+
+
+def take_in_month(
+    kind: SubjectKind,
+    schema: TableSchema,
+    month: Month,
+    *,
+    adapters: Mapping[str, Adapter],
+    store: TableStore,
+    registry: SubjectRegistry,
+    state: StateDatabase,
+    archive: Path,
+    keys: Path,
+    clock: Clock,
+) -> MonthTaken:
+    """Take in what waits. Every delivery is tried; the first Refusal is raised when all have been, so that one bad file
+    doesn't hold up the others. Deliveries taken in before are counted, not repeated."""
+    refused: Refusal | None = None
+    for number, name in _waiting(state, kind, schema.table, month):
+        if name not in adapters:
+            raise GsceneError(
+                f"delivery {number} names the adapter {name}, which doesn't exist.",
+                "Add sources/adapters/<name>.yaml.",
+            )
+        try:
+            take_in(
+                number, adapters[name], schema, store=store, registry=registry, state=state, archive=archive, keys=keys,
+                clock=clock,
+            )  # fmt: skip
+        except Refusal as refusal:
+            refused = refused or refusal
+    if refused is not None:
+        raise refused
+    return _taken(state, kind, schema.table, month)
+
+
+def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], list[Month]]:
+    """Months with deliveries that wait, by subject kind and table."""
+    query = (
+        select(Delivery.subject, Delivery.table, Delivery.period).where(Delivery.state == RECEIVED).distinct()
+    )
+    found: dict[tuple[SubjectKind, str], list[Month]] = {}
+    with state.session() as session:
+        for subject, table, period in session.execute(query):
+            found.setdefault((SubjectKind(subject), table), []).append(Month.parse(period))
+    return {key: sorted(months) for key, months in sorted(found.items())}
+
+
+def _waiting(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> list[tuple[int, str]]:
+    query = (
+        select(Delivery.delivery_no, Delivery.adapter)
+        .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month))
+        .where(Delivery.state == RECEIVED)
+        .order_by(Delivery.received_at, Delivery.delivery_no)
+    )
+    with state.session() as session:
+        return [(number, adapter) for number, adapter in session.execute(query)]
+
+
+def _taken(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> MonthTaken:
+    query = select(Delivery).where(
+        Delivery.subject == str(kind),
+        Delivery.table == table,
+        Delivery.period == str(month),
+        Delivery.state == ACCEPTED,
+    )
+    with state.session() as session:
+        entries = list(session.scalars(query))
+        left_out: dict[str, int] = {}
+        for entry in entries:
+            for left in entry.left_out:
+                left_out[left.reason] = left_out.get(left.reason, 0) + left.rows
+    return MonthTaken(
+        len(entries),
+        sum(e.rows_delivered or 0 for e in entries),
+        sum(e.rows_accepted or 0 for e in entries),
+        left_out,
+    )

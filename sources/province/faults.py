@@ -1,0 +1,130 @@
+"""What goes wrong in real deliveries (domain.md 1.9), as small functions over the string frame of a feed.
+
+Faults hit the city's feeds; the bank's own tables are clean. `DEFAULT_FAULTS` are those that an adapter absorbs; the others
+make a delivery refused, or wrong in a way that only later checks find. `NOT_APPLICABLE` tells why some have nowhere to live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from core.months import Month
+from sources.province import fault_functions as functions
+from sources.province.fault_functions import Context
+from sources.province.feeds import Feed
+from sources.province.lateness import F16_FEED
+from sources.province.random_streams import stream
+
+Frame = pa.Table
+Corrupt = Callable[[Frame, Feed, Context], Frame]
+
+#: Faults of a whole delivery, which `simulate` carries out: they concern its arrival, manifest or bytes, not its cells.
+LATE, TRUNCATED, UNNUMBERED = "F16", "F17", "F18"
+TRUNCATED_SHARE, TRUNCATED_BY = 1 / 60, 0.1
+UNNUMBERED_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`apply` is None for faults of a whole delivery. `adapters` names the feeds it can hit; None: every city feed."""
+
+    id: str
+    title: str
+    apply: Corrupt | None
+    default: bool
+    adapters: frozenset[str] | None = None
+
+    def hits(self, feed: Feed) -> bool:
+        """Whether this feed can have the fault."""
+        return not feed.is_bank and (self.adapters is None or feed.adapter in self.adapters)
+
+
+def _fault(id: str, title: str, apply: Corrupt | None, default: bool, *adapters: str) -> Fault:
+    return Fault(id, title, apply, default, frozenset(adapters) or None)
+
+
+#: In the order in which they are applied; F12 repeats whole rows, so it comes after what changes cells.
+FAULTS: Mapping[str, Fault] = {
+    fault.id: fault
+    for fault in (
+        _fault("F20", "period of the money instead of the booking", functions.f20_other_period, False, "sim_city_si_person"),
+        _fault("F19", "year to date instead of the month", functions.f19_cumulative, False, "sim_city_tax_vat"),
+        _fault("F15", "one column mapped twice", functions.f15_mapped_twice, False, "sim_city_si_person"),
+        _fault("F11", "several codes in one cell", functions.f11_several_codes, False, "sim_city_tax_arrears"),
+        _fault("F10", "two editions of a code book", functions.f10_two_editions, False,
+               "sim_city_si_person", "sim_city_si_employer"),
+        _fault("F09", "label instead of code", functions.f09_label_for_code, True),
+        _fault("F08", "another money unit in a few rows", functions.f08_other_unit, False),
+        _fault("F23", "estimated reads", functions.f23_estimated, True,
+               "sim_city_util_resident", "sim_city_util_enterprise"),
+        _fault("F06", "mixed date forms", functions.f06_mixed_dates, True),
+        _fault("F04", "null tokens", functions.f04_null_tokens, True),
+        _fault("F05", "sentinel dates", functions.f05_sentinels, True),
+        _fault("F07", "thousands commas", functions.f07_commas, False),
+        _fault("F21", "retired region codes", functions.f21_retired_region, True),
+        _fault("F22", "an identity number in a remark", functions.f22_identity_number, False, "sim_city_util_resident"),
+        _fault("F24", "one subject under two pseudonyms", functions.f24_second_pseudonym, False),
+        _fault("F02", "an organisation code in place of the key", functions.f02_short_key, False,
+               "sim_city_tax_vat", "sim_city_si_employer"),
+        _fault("F03", "no key", functions.f03_no_key, False, "sim_city_award"),
+        _fault("F01", "padded, full-width or upper-case keys", functions.f01_disguised_key, True),
+        _fault("F12", "rows repeated", functions.f12_repeated, True),
+        _fault("F14", "test rows", functions.f14_test_rows, True),
+        _fault(LATE, "one feed-month arrives after the cutoff", None, True, F16_FEED),
+        _fault(TRUNCATED, "file cut after the manifest was made", None, False),
+        _fault(UNNUMBERED, "restated history under the old revision", None, False),
+    )
+}
+
+#: Faults of the catalogue without a table to live in.
+NOT_APPLICABLE: Mapping[str, str] = {
+    "F13": "deliveries are whole months and supplements; no feed of the province sends deletions that could be missing",
+}
+
+DEFAULT_FAULTS: frozenset[str] = frozenset(fault.id for fault in FAULTS.values() if fault.default)
+
+
+def check_faults(ids: Collection[str]) -> None:
+    """ValueError names the first fault that cannot be had, and why."""
+    for id in sorted(ids):
+        if id in NOT_APPLICABLE:
+            raise ValueError(f"fault {id} is not applicable: {NOT_APPLICABLE[id]}")
+        if id not in FAULTS:
+            raise ValueError(f"there is no fault {id}; choose from {', '.join(sorted(FAULTS))}")
+
+
+def corrupt(
+    frame: Frame,
+    feed: Feed,
+    faults: Collection[str],
+    seed: int,
+    month: Month,
+    revision: int,
+    cumulative: Mapping[str, pa.Array],
+    halfway: Month,
+) -> Frame:
+    """The frame with the chosen row-level faults. Each has its own random stream: one fault never changes another's rows.
+
+    `cumulative` holds year-to-date texts by header, one per row; `halfway` is the month of a code book's change.
+    """
+    if not frame.num_rows:
+        return frame
+    for fault in FAULTS.values():
+        if fault.id in faults and fault.apply is not None and fault.hits(feed):
+            rng = stream(seed, "fault", fault.id, feed.adapter, str(month), revision)
+            frame = fault.apply(frame, feed, Context(rng, month, revision, cumulative, halfway))
+    return frame
+
+
+def struck(share: float, seed: int, fault: str, feed: Feed, month: Month, revision: int) -> bool:
+    """Whether a fault of whole deliveries hits this one."""
+    return bool(stream(seed, "fault", fault, feed.adapter, str(month), revision).random() < share)
+
+
+def late_month(first: Month, months: int) -> Month:
+    """The one month that arrives late under F16: the middle of the run."""
+    return first.plus(int(np.floor(months / 2)))

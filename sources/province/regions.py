@@ -1,0 +1,11 @@
+"""The fourteen prefectures of the made-up province."""
+
+from __future__ import annotations
+
+import numpy as np
+
+REGION_CODES = tuple(f"43{number:02d}00" for number in range(1, 15))
+#: A county that became a district years ago; old systems still send its code.
+RETIRED_REGION = "430181"
+#: Where subjects live, relative to each other.
+REGION_WEIGHTS = np.array([16, 9, 8, 7, 7, 7, 7, 6, 6, 6, 6, 6, 5, 4], dtype=np.float64)

@@ -1,0 +1,154 @@
+"""Simulate a province and write what its platforms and the bank deliver into an inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from core.months import Month, knowledge_cutoff
+from core.progress import Progress
+from core.subject import SubjectKind
+from sources.arrivals import SCHEDULE_NAME, Arrival, write_schedule
+from sources.province import bank_tables, dialect, enterprise_tables, faults, lateness, resident_tables
+from sources.province.feeds import FEEDS, TABLES, Feed
+from sources.province.random_streams import stream
+from sources.province.rows import Rows, Versions, fen
+from sources.province.settings import ProvinceSettings
+from sources.province.truth import write_truth
+from sources.province.world import World, make
+
+#: Builders of the city's tables by adapter: (world, state row, month, random stream) -> both versions of the month.
+CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Versions]] = {
+    "sim_city_si_person": resident_tables.si_person_month,
+    "sim_city_si_employer": enterprise_tables.si_employer_month,
+    "sim_city_tax_iit": resident_tables.tax_iit_withholding,
+    "sim_city_tax_vat": enterprise_tables.tax_vat_return,
+    "sim_city_tax_arrears": enterprise_tables.tax_arrears,
+    "sim_city_util_resident": resident_tables.util_bill,
+    "sim_city_util_enterprise": enterprise_tables.util_bill,
+    "sim_city_service": resident_tables.platform_service,
+    "sim_city_award": enterprise_tables.gov_award,
+}
+#: Builders of the bank's tables by table: None where the month has nothing to send.
+BANK_TABLES: Mapping[str, Callable[[World, SubjectKind, int, Month], Rows | None]] = {
+    "bk_account_month": bank_tables.bk_account_month,
+    "bk_customer": bank_tables.bk_customer,
+    "consent_register": bank_tables.consent_register,
+    "suppression": bank_tables.suppression,
+    "mk_assignment": bank_tables.mk_assignment,
+    "mk_response": bank_tables.mk_response,
+}
+
+
+@dataclass(frozen=True)
+class ProvinceDeliveries:
+    """What was written: `schedule` is the path of arrivals.json, `rows` data rows by adapter, `truth` the folder beside."""
+
+    inbox: Path
+    truth: Path
+    schedule: Path
+    arrivals: tuple[Arrival, ...]
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def simulate(settings: ProvinceSettings, inbox: Path, progress: Progress) -> ProvinceDeliveries:
+    """Write all deliveries of the province below `inbox`, and `truth/` beside it; both must be new or empty.
+
+    Same settings, same bytes. Nothing that would arrive after the last month's knowledge cutoff is written: the last month
+    has no supplement yet. Raises ValueError where a table of `only_tables` doesn't exist or a folder isn't empty.
+    """
+    unknown = sorted((settings.only_tables or frozenset()) - TABLES)
+    if unknown:
+        raise ValueError(f"there is no table {unknown[0]}; choose from {', '.join(sorted(TABLES))}")
+    truth = inbox.parent / "truth"
+    for folder in (inbox, truth):
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder} isn't empty; simulate into a new folder")
+    inbox.mkdir(parents=True, exist_ok=True)
+    with progress.stage("simulate the province"):
+        world = make(settings)
+        write_truth(world, truth)
+    feeds = [feed for feed in FEEDS if settings.only_tables is None or feed.table in settings.only_tables]
+    arrivals: list[Arrival] = []
+    rows: dict[str, int] = {}
+    with progress.stage("write deliveries", total=len(feeds) * settings.months) as stage:
+        for row, month in settings.calendar():
+            for feed in feeds if month >= settings.first_month else ():
+                for arrival, count in _deliver(world, feed, row, month, inbox):
+                    arrivals.append(arrival)
+                    rows[feed.adapter] = rows.get(feed.adapter, 0) + count
+                stage.advance(1, f"{feed.adapter} {month}")
+    write_schedule(inbox / SCHEDULE_NAME, arrivals)
+    ordered = tuple(sorted(arrivals, key=lambda each: (each.at, str(each.folder))))
+    return ProvinceDeliveries(inbox, truth, inbox / SCHEDULE_NAME, ordered, rows)
+
+
+def _deliver(world: World, feed: Feed, row: int, month: Month, inbox: Path) -> list[tuple[Arrival, int]]:
+    if feed.is_bank:
+        rows = BANK_TABLES[feed.table](world, feed.subject, row, month)
+        return [] if rows is None else [_bank_delivery(world, feed, rows, month, inbox)]
+    settings = world.settings
+    versions = CITY_TABLES[feed.adapter](world, row, month, stream(settings.seed, "table", feed.adapter, str(month)))
+    split = lateness.split(versions, feed.table, month, stream(settings.seed, "lateness", feed.adapter, str(month)))
+    deliveries = [_city_delivery(world, feed, split[0], row, month, 1, inbox)]
+    if month < settings.last_month and len(split[1]):
+        deliveries.append(_city_delivery(world, feed, split[1], row, month, 2, inbox))
+    return deliveries
+
+
+def _bank_delivery(world: World, feed: Feed, rows: Rows, month: Month, inbox: Path) -> tuple[Arrival, int]:
+    people = world.subjects[feed.subject].people
+    frame = dialect.to_frame(feed, rows, month, world.pools, people.region)
+    sums = {}
+    for amount in feed.of_kind("money"):
+        total = int(np.asarray(rows.columns[amount.column]).sum())
+        sums[amount.header] = f"{total // 100}.{total % 100:02d}"
+    sent = dialect.write(frame, feed, month, 1, inbox, mode="full", control_sums=sums)
+    return Arrival(sent.folder, lateness.arrival(world.settings.seed, feed.adapter, month, 1), "replayed"), sent.rows
+
+
+def _city_delivery(
+    world: World, feed: Feed, rows: Rows, row: int, month: Month, revision: int, inbox: Path
+) -> tuple[Arrival, int]:
+    settings = world.settings
+    people = world.subjects[feed.subject].people
+    frame = dialect.to_frame(feed, rows, month, world.pools, people.region)
+    halfway = faults.late_month(settings.first_month, settings.months)
+    frame = faults.corrupt(
+        frame, feed, settings.faults, settings.seed, month, revision, _cumulative(world, feed, rows, row, month), halfway
+    )
+    on = {fault for fault in settings.faults if faults.FAULTS[fault].hits(feed)}
+    cut = faults.TRUNCATED in on and faults.struck(
+        faults.TRUNCATED_SHARE, settings.seed, faults.TRUNCATED, feed, month, revision
+    )
+    unnumbered = faults.UNNUMBERED in on and revision > 1 and faults.struck(
+        faults.UNNUMBERED_SHARE, settings.seed, faults.UNNUMBERED, feed, month, revision
+    )
+    sent = dialect.write(
+        frame,
+        feed,
+        month,
+        revision,
+        inbox,
+        mode="full" if revision == 1 else "supplement",
+        stated_revision=1 if unnumbered else None,
+        truncate=faults.TRUNCATED_BY if cut else 0.0,
+    )
+    late = faults.LATE in on and revision == 1 and month == halfway
+    at = lateness.arrival(settings.seed, feed.adapter, month, revision, late)
+    assert late or at <= knowledge_cutoff(month.plus(revision - 1)), "on time means before the cutoff"
+    return Arrival(sent.folder, at, "replayed"), sent.rows
+
+
+def _cumulative(world: World, feed: Feed, rows: Rows, row: int, month: Month) -> dict[str, pa.Array]:
+    """Year-to-date sales of the rows, for the fault that sends them instead of the month's."""
+    if "F19" not in world.settings.faults or feed.adapter != "sim_city_tax_vat":
+        return {}
+    # The January return is for December's sales; months count by when they are declared.
+    months = slice(max(row - month.month, 0), row)
+    total = world.enterprises.sales[months].sum(axis=0, dtype=np.float64)[rows.subject]
+    return {"ysxse": dialect.amounts(fen(total))}

@@ -1,0 +1,150 @@
+"""What the bank knew at a cutoff: the one rule by which rows of several deliveries become one set of rows.
+
+Of the deliveries received by the cutoff, with feed = (source, period):
+
+1. A full delivery is the whole feed: rows of lower revisions of the same feed are gone, in whatever order
+   they came.
+2. Of rows with the same business key the latest counts: latest received, then highest revision, delivery,
+   row. A revision that comes after a higher one of its feed counts as received with that one, so the higher
+   wins.
+3. A table without a business key keeps every row that rule 1 leaves.
+
+Rules 1 and 2 look at each feed by its source, which the ledger knows: two sources may fill the same table and
+month (invoices issued and received) without replacing each other. Both rules use nothing received later, so
+that adding, correcting or deleting anything later never changes what was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import select
+
+from core.errors import GsceneError
+from core.state import Delivery, StateDatabase
+from core.table_schema import TableSchema
+from sources.arrivals import ACCEPTED
+
+
+@dataclass(frozen=True)
+class KnownDelivery:
+    """What the ledger says of one delivery. Rows of one that isn't accepted are not known yet."""
+
+    delivery_no: int
+    source: str
+    period: str
+    revision: int
+    full: bool
+    received_at: datetime
+    accepted: bool = True
+
+
+def ledger_deliveries(
+    state: StateDatabase, raw_table: str, period: str | None = None
+) -> dict[int, KnownDelivery]:
+    """Deliveries of `raw/<subject>/<table>` by number, of one month or all."""
+    _, subject, table = raw_table.split("/")
+    query = select(Delivery).where(Delivery.subject == subject, Delivery.table == table)
+    if period is not None:
+        query = query.where(Delivery.period == period)
+    with state.session() as session:
+        return {
+            entry.delivery_no: KnownDelivery(
+                entry.delivery_no,
+                entry.source,
+                entry.period,
+                entry.revision,
+                entry.mode == "full",
+                entry.received_at,
+                entry.state == ACCEPTED,
+            )
+            for entry in session.scalars(query)
+        }
+
+
+def resolver(
+    schema: TableSchema, state: StateDatabase, raw_table: str, period: str | None = None
+) -> Callable[[pa.Table, datetime], pa.Table]:
+    """`as_known` with the ledger filled in: (raw rows, cutoff) -> the rows as known then."""
+    deliveries = ledger_deliveries(state, raw_table, period)
+    return lambda table, cutoff: as_known(table, schema, cutoff, deliveries)
+
+
+def as_known(
+    table: pa.Table, schema: TableSchema, cutoff: datetime, deliveries: Mapping[int, KnownDelivery]
+) -> pa.Table:
+    """Rows of `table` (raw canonical rows of one subject kind, any months) as known at `cutoff` (aware),
+    order kept.
+
+    `table` has delivery_no, row_no and the business key; other columns may be left out, and `period` too
+    where only one month was read. GsceneError where a row's delivery isn't in `deliveries`.
+    """
+    numbers = table.column("delivery_no").to_numpy()
+    present = np.unique(numbers)
+    unknown = [int(number) for number in present if int(number) not in deliveries]
+    if unknown:
+        raise GsceneError(
+            f"rows of {schema.table} come from delivery {unknown[0]}, which the ledger doesn't know.",
+            "Open the state database that belongs to this lake.",
+        )
+    known = [entry for entry in deliveries.values() if entry.accepted and entry.received_at <= cutoff]
+    standing = _standing(known)
+    rank_of = {entry.delivery_no: rank for rank, entry in enumerate(sorted(standing, key=_latest_of(known)))}
+    ranks = np.array([rank_of.get(int(number), -1) for number in present], dtype=np.int64)
+    rank = ranks[np.searchsorted(present, numbers)]
+    rows = np.flatnonzero(rank >= 0)
+    if schema.business_key and len(rows):
+        rows = _latest(table, _key_columns(table, schema), rank, rows)
+    if len(rows) == table.num_rows:
+        return table
+    return table.take(pa.array(rows))
+
+
+def _standing(known: Iterable[KnownDelivery]) -> list[KnownDelivery]:
+    """Deliveries that no full one of a higher revision of their feed has replaced."""
+    whole: dict[tuple[str, str], int] = {}
+    known = list(known)
+    for entry in known:
+        if entry.full:
+            feed = (entry.source, entry.period)
+            whole[feed] = max(whole.get(feed, entry.revision), entry.revision)
+    return [
+        entry for entry in known if entry.revision >= whole.get((entry.source, entry.period), entry.revision)
+    ]
+
+
+def _latest_of(known: list[KnownDelivery]) -> Callable[[KnownDelivery], tuple[datetime, int, int]]:
+    """Sort key: later means it wins. A late lower revision takes the time of the first higher one of its
+    feed.
+    """
+
+    def latest(entry: KnownDelivery) -> tuple[datetime, int, int]:
+        feed = (entry.source, entry.period)
+        counted = min(
+            other.received_at
+            for other in known
+            if (other.source, other.period) == feed and other.revision >= entry.revision
+        )
+        return counted, entry.revision, entry.delivery_no
+
+    return latest
+
+
+def _key_columns(table: pa.Table, schema: TableSchema) -> list[str]:
+    names = ["subject_no" if name == "subject_id" else name for name in schema.business_key]
+    return [name for name in names if name != "period" or "period" in table.column_names]
+
+
+def _latest(table: pa.Table, key: list[str], rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Of rows with the same key the one with the greatest (rank, row_no); positions ascending."""
+    # One number that orders the versions: rank first, row_no within it.
+    version = rank[rows] << 32 | table.column("row_no").to_numpy()[rows].astype(np.int64)
+    order = rows[np.argsort(version, kind="stable")]
+    ordered = table.select(key).take(pa.array(order))
+    ordered = ordered.append_column("", pa.array(np.arange(len(order))))
+    last = ordered.group_by(key).aggregate([("", "max")]).column("_max").to_numpy()
+    return np.sort(order[last])

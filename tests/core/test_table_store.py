@@ -1,0 +1,128 @@
+"""Tables: old or new, never a mix; replays are no-ops; a flipped bit is refused."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.errors import GsceneError
+from core.subject import SubjectKind
+from core.subject_registry import SubjectRegistry
+from core.table_store import CorruptTable, TableStore
+
+
+def rows(*values: int) -> pa.Table:
+    return pa.table(
+        {
+            "subject_no": pa.array(values, pa.int32()),
+            "x": pa.array([float(v) for v in values]),
+        }
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TableStore:
+    return TableStore(tmp_path)
+
+
+def test_replace_touches_one_month_and_old_versions_stay(store: TableStore) -> None:
+    store.replace("a/b", "2026-01", rows(1, 2))
+    old = store.replace("a/b", "2026-02", rows(3))
+    new = store.replace("a/b", "2026-01", rows(9))
+    assert new == old + 1
+    assert store.read("a/b", columns=["x", "period"]).sort_by("x").to_pydict() == {
+        "x": [3.0, 9.0],
+        "period": ["2026-02", "2026-01"],
+    }
+    assert store.read("a/b", ["2026-01"], version=old).num_rows == 2
+    assert store.partitions("a/b") == ["2026-01", "2026-02"]
+
+
+def test_replay_is_a_no_op(store: TableStore) -> None:
+    first = store.append("a/b", "2026-01", rows(1), app_version=7)
+    assert store.append("a/b", "2026-01", rows(1), app_version=7) == first
+    # A fresh handle, as after a crash: delta-rs alone would double the rows.
+    assert (
+        TableStore(store.root).append("a/b", "2026-01", rows(2), app_version=7) == first
+    )
+    assert store.append("a/b", "2026-01", rows(2), app_version=8) == first + 1
+    assert store.replace("c", "2026-01", rows(5)) == store.replace(
+        "c", "2026-01", rows(5)
+    )
+    assert store.rows("a/b", "2026-01") == 2
+
+
+def test_flipped_bit_is_refused_and_rewriting_mends_it(store: TableStore) -> None:
+    store.replace("a/b", "2026-01", rows(*range(100)))
+    path = store.files("a/b")[0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptTable, match="committed"):
+        TableStore(store.root).read("a/b")
+    store.replace("a/b", "2026-01", rows(*range(100)))
+    assert TableStore(store.root).read("a/b").num_rows == 100
+    path.unlink()
+    with pytest.raises(CorruptTable, match="missing"):
+        TableStore(store.root).read("a/b")
+
+
+def test_content_hash_follows_the_bytes(store: TableStore) -> None:
+    store.replace("a/b", "2026-01", rows(1))
+    before = store.content_hash("a/b", "2026-01")
+    store.replace("a/b", "2026-02", rows(1, 2))
+    assert store.content_hash("a/b", "2026-01") == before
+    store.replace("a/b", "2026-01", rows(2))
+    assert store.content_hash("a/b", "2026-01") != before
+    assert (
+        store.content_hash("a/b", "2030-01")
+        == store.content_hash("none", "2030-01")
+        == ""
+    )
+
+
+def test_other_columns_are_refused(store: TableStore) -> None:
+    store.replace("a/b", "2026-01", rows(1))
+    with pytest.raises(GsceneError, match="columns"):
+        store.append("a/b", "2026-01", pa.table({"y": [1]}))
+    with pytest.raises(GsceneError, match="no table"):
+        store.read("nothing")
+
+
+def test_history_vacuum_and_duckdb(store: TableStore) -> None:
+    store.replace("a/b", "2026-01", rows(1), metadata={"suite": "s1"})
+    store.replace("a/b", "2026-01", rows(2, 3), metadata={"suite": "s2"})
+    assert [entry.metadata.get("suite") for entry in store.history("a/b")][:2] == [
+        "s2",
+        "s1",
+    ]
+    files = [str(path) for path in store.files("a/b")]
+    found = duckdb.execute(
+        "SELECT count(*), min(period) FROM read_parquet(?, hive_partitioning = true)",
+        [files],
+    )
+    assert found.fetchone() == (2, "2026-01")
+    assert len(store.vacuum("a/b", 0)) == 1
+    assert store.read("a/b").num_rows == 2
+
+
+def test_subject_numbers_never_change_and_do_not_depend_on_the_key(
+    store: TableStore, tmp_path: Path
+) -> None:
+    registry = SubjectRegistry(store, SubjectKind.ENTERPRISE)
+    first = registry.numbers(
+        pa.array(["k1:ff", "k1:aa", "k1:ff"]), pa.array(["S2", "S3", "S2"])
+    )
+    assert first.tolist() == [0, 1, 0]
+    assert registry.numbers(
+        pa.array(["k1:00", "k1:aa"]), pa.array(["S1", "S3"])
+    ).tolist() == [2, 1]
+    fresh = SubjectRegistry(TableStore(store.root), SubjectKind.ENTERPRISE)
+    assert fresh.subject_ids(np.array([2, 0])).to_pylist() == ["k1:00", "k1:ff"]
+    assert fresh.provider_codes(np.array([1])).to_pylist() == ["S3"]
+    assert fresh.numbers(pa.array(["unknown"]), add=False).tolist() == [-1]
+    assert fresh.size == 3
+    with pytest.raises(GsceneError, match="0 to 2"):
+        fresh.subject_ids(np.array([3]))
