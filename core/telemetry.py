@@ -15,6 +15,7 @@ QUIET_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     # Two LightGBM trainings on two busy cores take ten times as long when OpenMP threads spin while waiting.
     "OMP_WAIT_POLICY": "passive",
 }

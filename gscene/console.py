@@ -21,6 +21,9 @@ from rich.table import Table
 
 from core.progress import Stage
 
+#: Columns of tables where there is no terminal.
+WIDTH = 160
+
 #: Seconds between plain progress lines of one stage.
 PLAIN_INTERVAL = 5.0
 
@@ -31,6 +34,9 @@ class Reporter:
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
         self.people = Console(stderr=True, highlight=False)
+        if not self.people.is_terminal:
+            # A log or a pipe has no width of its own; at 80 columns tables would break in the middle of words.
+            self.people = Console(stderr=True, highlight=False, width=WIDTH)
         self.result: dict[str, Any] = {}
         self._bars: Progress | None = None
 

@@ -52,6 +52,8 @@ def guard_formula(text: str) -> str:
     >>> guard_formula("=1+1"), guard_formula("＝1+1"), guard_formula("连续缴存")
     ("'=1+1", "'＝1+1", '连续缴存')
     """
+    if text[:1].isascii() and text[:1].isalnum():
+        return text  # nearly every cell of a list: ten times as fast as looking further
     for character in (text[:1], text.lstrip(_INVISIBLE)[:1]):
         if character and unicodedata.normalize("NFKC", character)[:1] in _FORMULA_STARTS:
             return "'" + text
@@ -153,7 +155,7 @@ def _write_parquet(rows: pd.DataFrame, path: Path) -> None:
         "generated_at": pa.timestamp("us", tz="UTC"),
     }
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in FIELDS])
-    table = pa.Table.from_pylist(rows.to_dict(orient="records"), schema=schema)
+    table = pa.table([pa.array(rows[field.name].tolist(), field.type) for field in schema], schema=schema)
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 

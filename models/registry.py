@@ -195,4 +195,4 @@ class MlflowLedger:
 
 def _plain(step: str) -> str:
     """A step's name with only the characters that MLflow takes in a key."""
-    return "".join(c if c.isalnum() and c.isascii() or c in "_-. /" else "_" for c in step)
+    return "".join(c if (c.isalnum() and c.isascii()) or c in "_-. /" else "_" for c in step)

@@ -132,7 +132,8 @@ def _split_text(record: TrainingRecord) -> Bilingual:
     split = record.definition.split
     if split.kind == "by_time":
         return Bilingual(
-            zh=f"训练 {split.training_vintages} 个观察月，时间外 {split.out_of_time_vintages} 个观察月，间隔 {split.gap_months} 个月；"
+            zh=f"训练 {split.training_vintages} 个观察月，时间外 {split.out_of_time_vintages} 个观察月，"
+            f"间隔 {split.gap_months} 个月；"
             f"按主体散列留出 {split.holdout_share:.0%}，同一主体不会同时出现在两侧。",
             en=f"{split.training_vintages} training vintages, {split.out_of_time_vintages} out-of-time vintages, a gap of "
             f"{split.gap_months} months; {split.holdout_share:.0%} of subjects held out by hash, no subject on both sides.",

@@ -16,6 +16,8 @@ from sources.province.settings import BURN_IN_MONTHS, ProvinceSettings
 
 #: Share of borrowers who become bad within twelve months (domain.md 4.1: 90+ days; 60+ for enterprises).
 BAD_SHARE = {SubjectKind.RESIDENT: 0.025, SubjectKind.ENTERPRISE: 0.035}
+#: Some accounts are repaid before they would have gone bad; the share is solved that much higher.
+REPAID_FIRST = 1.06
 #: Months after the first missed payment until an account counts as bad (90+ days; 60+ for enterprises).
 MONTHS_TO_BAD = {SubjectKind.RESIDENT: 3, SubjectKind.ENTERPRISE: 2}
 #: Approval prefers the safer: correlation-like weight of risk beside pure chance.
@@ -106,18 +108,21 @@ def _hazard(log_odds: np.ndarray, kind: SubjectKind) -> np.ndarray:
 
 
 def _intercept(risk: np.ndarray, kind: SubjectKind) -> float:
-    """Bisect for the intercept that gives BAD_SHARE on average over months and those borrowers who are still good.
+    """Bisect for the intercept with which BAD_SHARE of those still good become bad within a year, on average over months.
 
-    `risk` has shape (months, borrowers); a few thousand borrowers are enough.
+    `risk` has shape (months, borrowers); a few thousand borrowers are enough. A run of less than a year is solved for the
+    part of the share that falls into it.
     """
-    sample = risk[:, : SOLVE_WITH_BORROWERS].astype(np.float64)
+    sample = risk[:, :SOLVE_WITH_BORROWERS].astype(np.float64)
+    chances = 13 - MONTHS_TO_BAD[kind]
+    ahead = min(chances, len(sample))
     low, high = -20.0, 10.0
     for _ in range(40 if sample.size else 0):
         middle = (low + high) / 2
-        hazard = _hazard(sample + middle, kind)
-        good = np.cumprod(1 - hazard, axis=0) / (1 - hazard)
-        mean = (good * sigmoid(sample + middle)).sum() / good.sum()
-        low, high = (middle, high) if mean < BAD_SHARE[kind] else (low, middle)
+        good = np.cumprod(1 - _hazard(sample + middle, kind), axis=0)
+        good = np.concatenate([np.ones((1, sample.shape[1])), good])
+        share = 1 - good[ahead:].sum() / good[: len(good) - ahead].sum()
+        low, high = (middle, high) if share < REPAID_FIRST * BAD_SHARE[kind] * ahead / chances else (low, middle)
     return (low + high) / 2
 
 

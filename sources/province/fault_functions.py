@@ -94,7 +94,7 @@ def f07_commas(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
 
 
 def f08_other_unit(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
-    """元 and 万元 in one column: 0.5 % of amounts divided by 10,000."""
+    """元 and 万元 in one column: 0.5 % of amounts divided by 10,000 and cut to two decimals, so that they look right."""
     for field in feed.of_kind("money"):
         if field.form == "CNY":
             hit = context.some(frame.num_rows, 0.005)
@@ -238,7 +238,7 @@ def _in_10k(cell: str) -> str:
     if not whole.isdigit():
         return cell
     digits = (whole + part).zfill(7)
-    return f"{digits[:-6]}.{digits[-6:]}"
+    return f"{digits[:-6]}.{digits[-6:-4]}"
 
 
 def _second_token(token: str) -> str:

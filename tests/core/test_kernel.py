@@ -39,9 +39,7 @@ def test_months() -> None:
 
 
 def test_cutoff_is_china_time() -> None:
-    assert knowledge_cutoff(Month(2026, 10), 5) == datetime(
-        2026, 11, 5, 15, 59, 59, 999999, tzinfo=UTC
-    )
+    assert knowledge_cutoff(Month(2026, 10), 5) == datetime(2026, 11, 5, 15, 59, 59, 999999, tzinfo=UTC)
 
 
 @given(
@@ -49,9 +47,7 @@ def test_cutoff_is_china_time() -> None:
     st.integers(0, 3),
 )
 def test_fen_round_trip(values: list[int | None], cut: int) -> None:
-    column = pa.array(
-        [None if v is None else Decimal(v).scaleb(-2) for v in values], MONEY
-    ).slice(cut)
+    column = pa.array([None if v is None else Decimal(v).scaleb(-2) for v in values], MONEY).slice(cut)
     expected = [v or 0 for v in values[cut:]]
     assert fen(column).tolist() == expected
     missing = np.array([v is None for v in values[cut:]], dtype=bool)
@@ -67,10 +63,7 @@ def test_refusal_says_code_place_and_remedy() -> None:
         column="xz",
         remedy="Declare it.",
     )
-    assert (
-        str(refusal)
-        == "REFUSED/CODE - a.csv:3 [xz] - an undeclared code. - Declare it."
-    )
+    assert str(refusal) == "REFUSED/CODE - a.csv:3 [xz] - an undeclared code. - Declare it."
 
 
 class Dish(Definition):
@@ -80,15 +73,11 @@ class Dish(Definition):
 
 def test_definition_errors_name_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "dish.yaml"
-    path.write_text(
-        "name: {zh: 菜, en: dish}\nparts:\n  - 1\n  - two\n", encoding="utf-8"
-    )
+    path.write_text("name: {zh: 菜, en: dish}\nparts:\n  - 1\n  - two\n", encoding="utf-8")
     with pytest.raises(Refusal) as caught:
         load_definition(path, Dish)
     assert (caught.value.line, caught.value.file) == (4, str(path))
-    path.write_text(
-        "name: {zh: 菜, en: dish}\nparts: [1]\nspice: hot\n", encoding="utf-8"
-    )
+    path.write_text("name: {zh: 菜, en: dish}\nparts: [1]\nspice: hot\n", encoding="utf-8")
     with pytest.raises(Refusal, match="spice"):
         load_definition(path, Dish)
     path.write_text("name: [\n", encoding="utf-8")
@@ -108,9 +97,7 @@ def state(tmp_path: Path) -> StateDatabase:
 def test_migrations_make_the_mapped_schema(state: StateDatabase) -> None:
     inspector = inspect(state.engine)
     for table in Base.metadata.sorted_tables:
-        assert {c["name"] for c in inspector.get_columns(table.name)} == set(
-            table.columns.keys()
-        )
+        assert {c["name"] for c in inspector.get_columns(table.name)} == set(table.columns.keys())
     state.migrate()
 
 
@@ -125,9 +112,7 @@ def test_migrations_make_the_mapped_schema(state: StateDatabase) -> None:
 def test_audit_chain_shows_tampering(state: StateDatabase, tamper: str) -> None:
     with state.session() as session:
         for number in range(3):
-            audit.record(
-                session, CLOCK, "tester", "try", f"thing {number}", {"rows": number}
-            )
+            audit.record(session, CLOCK, "tester", "try", f"thing {number}", {"rows": number})
     with state.session() as session:
         assert audit.verify(session) == 3
         kept = audit.head(session)
@@ -145,9 +130,7 @@ def test_audit_chain_shows_tampering(state: StateDatabase, tamper: str) -> None:
 def test_settings(tmp_path: Path) -> None:
     assert Settings.load(tmp_path).cutoff_days == 5
     kept = Settings.load(tmp_path).remember_months(Month(2026, 1), Month(2026, 3))
-    assert kept.remember_months(Month(2025, 12), Month(2026, 2)).last_month == Month(
-        2026, 3
-    )
+    assert kept.remember_months(Month(2025, 12), Month(2026, 2)).last_month == Month(2026, 3)
     (tmp_path / "gscene.yaml").write_text("cutof_days: 3\n")
     with pytest.raises(GsceneError, match="cutof_days"):
         Settings.load(tmp_path)

@@ -44,13 +44,9 @@ def test_replay_is_a_no_op(store: TableStore) -> None:
     first = store.append("a/b", "2026-01", rows(1), app_version=7)
     assert store.append("a/b", "2026-01", rows(1), app_version=7) == first
     # A fresh handle, as after a crash: delta-rs alone would double the rows.
-    assert (
-        TableStore(store.root).append("a/b", "2026-01", rows(2), app_version=7) == first
-    )
+    assert TableStore(store.root).append("a/b", "2026-01", rows(2), app_version=7) == first
     assert store.append("a/b", "2026-01", rows(2), app_version=8) == first + 1
-    assert store.replace("c", "2026-01", rows(5)) == store.replace(
-        "c", "2026-01", rows(5)
-    )
+    assert store.replace("c", "2026-01", rows(5)) == store.replace("c", "2026-01", rows(5))
     assert store.rows("a/b", "2026-01") == 2
 
 
@@ -76,11 +72,7 @@ def test_content_hash_follows_the_bytes(store: TableStore) -> None:
     assert store.content_hash("a/b", "2026-01") == before
     store.replace("a/b", "2026-01", rows(2))
     assert store.content_hash("a/b", "2026-01") != before
-    assert (
-        store.content_hash("a/b", "2030-01")
-        == store.content_hash("none", "2030-01")
-        == ""
-    )
+    assert store.content_hash("a/b", "2030-01") == store.content_hash("none", "2030-01") == ""
 
 
 def test_other_columns_are_refused(store: TableStore) -> None:
@@ -108,17 +100,11 @@ def test_history_vacuum_and_duckdb(store: TableStore) -> None:
     assert store.read("a/b").num_rows == 2
 
 
-def test_subject_numbers_never_change_and_do_not_depend_on_the_key(
-    store: TableStore, tmp_path: Path
-) -> None:
+def test_subject_numbers_never_change_and_do_not_depend_on_the_key(store: TableStore, tmp_path: Path) -> None:
     registry = SubjectRegistry(store, SubjectKind.ENTERPRISE)
-    first = registry.numbers(
-        pa.array(["k1:ff", "k1:aa", "k1:ff"]), pa.array(["S2", "S3", "S2"])
-    )
+    first = registry.numbers(pa.array(["k1:ff", "k1:aa", "k1:ff"]), pa.array(["S2", "S3", "S2"]))
     assert first.tolist() == [0, 1, 0]
-    assert registry.numbers(
-        pa.array(["k1:00", "k1:aa"]), pa.array(["S1", "S3"])
-    ).tolist() == [2, 1]
+    assert registry.numbers(pa.array(["k1:00", "k1:aa"]), pa.array(["S1", "S3"])).tolist() == [2, 1]
     fresh = SubjectRegistry(TableStore(store.root), SubjectKind.ENTERPRISE)
     assert fresh.subject_ids(np.array([2, 0])).to_pylist() == ["k1:00", "k1:ff"]
     assert fresh.provider_codes(np.array([1])).to_pylist() == ["S3"]

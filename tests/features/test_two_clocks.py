@@ -20,7 +20,7 @@ from features.as_of import feature_table, features_at
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import FactDefinition
 from features.fold import fold_month
-from sources.versions import DeliveryFacts, as_known
+from sources.versions import KnownDelivery, as_known
 
 FIRST = Month(2026, 1)
 MONTHS = 6
@@ -55,9 +55,7 @@ FACTS = FactDefinition.model_validate(
 )
 
 
-def feature(
-    measure: str, formula: str, window: int, over: str | None = None
-) -> Feature:
+def feature(measure: str, formula: str, window: int, over: str | None = None) -> Feature:
     text = Bilingual(zh="特征", en="feature")
     return Feature(
         f"{measure}_{formula}_{window}", "bill", measure, formula, window, over, "bill", "", frozenset(RISK), 0,
@@ -103,9 +101,7 @@ class Delivered:
     @property
     def at(self) -> datetime:
         day = FIRST.plus(self.month).last_day + timedelta(days=self.delay_days)
-        return datetime(
-            day.year, day.month, day.day, 1, tzinfo=knowledge_cutoff(FIRST).tzinfo
-        )
+        return datetime(day.year, day.month, day.day, 1, tzinfo=knowledge_cutoff(FIRST).tzinfo)
 
 
 rows = st.builds(
@@ -121,7 +117,7 @@ delivered = st.builds(
     st.just(1),
     st.sampled_from(["full", "supplement"]),
     st.integers(1, 150),
-    st.lists(rows, max_size=6, unique_by=lambda r: (r.subject, r.acct)).map(tuple),
+    st.lists(rows, min_size=1, max_size=6, unique_by=lambda r: (r.subject, r.acct)).map(tuple),
 )
 
 
@@ -130,32 +126,20 @@ def numbered(deliveries: list[Delivered]) -> list[Delivered]:
     result: list[Delivered] = []
     for item in sorted(deliveries, key=lambda d: (d.at, d.month)):
         revision = 1 + sum(1 for other in result if other.month == item.month)
-        result.append(
-            Delivered(item.month, revision, item.mode, item.delay_days, item.rows)
-        )
+        result.append(Delivered(item.month, revision, item.mode, item.delay_days, item.rows))
     return result
 
 
 def raw_month(deliveries: list[tuple[int, Delivered]]) -> pa.Table:
-    flat = [
-        (number, item, row, at)
-        for number, item in deliveries
-        for at, row in enumerate(item.rows)
-    ]
+    flat = [(number, item, row, at) for number, item in deliveries for at, row in enumerate(item.rows)]
     flat.sort(key=lambda entry: entry[2].subject)
     return pa.table(
         {
             "subject_no": pa.array([row.subject for _, _, row, _ in flat], pa.int32()),
-            "acct": pa.array(
-                [f"{row.subject}-{row.acct}" for _, _, row, _ in flat], pa.string()
-            ),
-            "amt": from_fen(
-                np.array([row.fen for _, _, row, _ in flat], dtype=np.int64)
-            ),
+            "acct": pa.array([f"{row.subject}-{row.acct}" for _, _, row, _ in flat], pa.string()),
+            "amt": from_fen(np.array([row.fen for _, _, row, _ in flat], dtype=np.int64)),
             "late": pa.array([row.late for _, _, row, _ in flat], pa.bool_()),
-            "received_at": pa.array(
-                [item.at for _, item, _, _ in flat], pa.timestamp("us", tz="UTC")
-            ),
+            "received_at": pa.array([item.at for _, item, _, _ in flat], pa.timestamp("us", tz="UTC")),
             "delivery_no": pa.array([number for number, _, _, _ in flat], pa.int32()),
             "revision": pa.array([item.revision for _, item, _, _ in flat], pa.int32()),
             "row_no": pa.array([at for _, _, _, at in flat], pa.int32()),
@@ -167,17 +151,10 @@ def world(tmp: str, deliveries: list[Delivered]) -> TableStore:
     from pathlib import Path
 
     store = TableStore(Path(tmp))
-    ledger = [
-        DeliveryFacts(
-            delivery_no=n,
-            source="s",
-            period=str(FIRST.plus(d.month)),
-            revision=d.revision,
-            mode=d.mode,
-            received_at=d.at,
-        )
+    ledger = {
+        n: KnownDelivery(n, "s", str(FIRST.plus(d.month)), d.revision, d.mode == "full", d.at)
         for n, d in enumerate(deliveries)
-    ]
+    }
     for month in range(MONTHS):
         mine = [(n, d) for n, d in enumerate(deliveries) if d.month == month]
         if any(d.rows for _, d in mine):
@@ -198,13 +175,9 @@ def reference(deliveries: list[Delivered], as_of: Month) -> pd.DataFrame:
     seen: set[int] = set()
     for item in deliveries:
         month = FIRST.plus(item.month)
-        if (
-            item.at > cutoff
-            or month > as_of
-            or month < as_of.plus(1 - FEATURES.months_back)
-        ):
+        if item.at > cutoff or month > as_of or month < as_of.plus(1 - FEATURES.months_back):
             continue
-        if item.mode == "full" and item.rows:
+        if item.mode == "full":
             months[item.month] = {}
         for row in item.rows:
             months[item.month][row.subject, row.acct] = row
@@ -230,8 +203,7 @@ def reference(deliveries: list[Delivered], as_of: Month) -> pd.DataFrame:
         slope = np.nan
         if len(amt6) > 2 and amt6.mean() != 0:
             slope = float(
-                np.polyfit(amt6.index.to_numpy(dtype=float), amt6.to_numpy(), 1)[0]
-                / abs(amt6.mean())
+                np.polyfit(amt6.index.to_numpy(dtype=float), amt6.to_numpy(), 1)[0] / abs(amt6.mean())
             )
         last_late = [back for back in range(6) if s["late"].iloc[-1 - back] > 0]
         gap = longest = started = 0
@@ -248,11 +220,8 @@ def reference(deliveries: list[Delivered], as_of: Month) -> pd.DataFrame:
             "late_since_positive_6": last_late[0] if last_late else np.nan,
             "bills_longest_gap_6": longest if started else np.nan,
             "bills_records_3": s["bills"].tail(3).count(),
-            "amt_ratio_previous_2": s["amt"].tail(2).sum(min_count=1) / before
-            if before
-            else np.nan,
-            "late_share_of_6": s["late"].tail(6).sum(min_count=1)
-            / s["bills"].tail(6).sum(min_count=1),
+            "amt_ratio_previous_2": s["amt"].tail(2).sum(min_count=1) / before if before else np.nan,
+            "late_share_of_6": s["late"].tail(6).sum(min_count=1) / s["bills"].tail(6).sum(min_count=1),
         }
     return pd.DataFrame.from_dict(out, orient="index", columns=FEATURES.names)
 
@@ -269,12 +238,8 @@ def test_later_received_records_change_nothing(
 ) -> None:
     as_of = FIRST.plus(back)
     known = [item for item in deliveries if item.at <= knowledge_cutoff(as_of)]
-    everything = feature_table(
-        world(str(tmp_path_factory.mktemp("all")), deliveries), FEATURES, as_of
-    )
-    then = feature_table(
-        world(str(tmp_path_factory.mktemp("then")), known), FEATURES, as_of
-    )
+    everything = feature_table(world(str(tmp_path_factory.mktemp("all")), deliveries), FEATURES, as_of)
+    then = feature_table(world(str(tmp_path_factory.mktemp("then")), known), FEATURES, as_of)
     assert everything.equals(then)
 
 
@@ -318,7 +283,5 @@ def test_chunks_and_panels_give_the_same_bits(tmp_path_factory) -> None:  # type
         pieces[str(month)].append(chunk)
     for month in as_of:
         assert (
-            pa.concat_tables(pieces[str(month)])
-            .combine_chunks()
-            .equals(whole[str(month)].combine_chunks())
+            pa.concat_tables(pieces[str(month)]).combine_chunks().equals(whole[str(month)].combine_chunks())
         )

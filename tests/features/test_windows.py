@@ -54,9 +54,7 @@ def one(formula: str, *values: float) -> float:
         ("ratio_previous", (0, 0, 3, 1), NAN),
     ],
 )
-def test_worked_by_hand(
-    formula: str, values: tuple[float, ...], expected: float
-) -> None:
+def test_worked_by_hand(formula: str, values: tuple[float, ...], expected: float) -> None:
     assert one(formula, *values) == pytest.approx(expected, nan_ok=True)
 
 
@@ -72,9 +70,7 @@ def test_share_of_divides_sums_not_months() -> None:
 
 cells = st.one_of(st.just(NAN), st.integers(-5, 20).map(float))
 tables = st.integers(1, 24).flatmap(
-    lambda months: st.lists(
-        st.lists(cells, min_size=months, max_size=months), min_size=1, max_size=6
-    )
+    lambda months: st.lists(st.lists(cells, min_size=months, max_size=months), min_size=1, max_size=6)
 )
 
 
@@ -118,11 +114,7 @@ def test_tail_equals_a_span_of_its_own(rows: list[list[float]], months: int) -> 
     x = np.array(rows).T.copy()
     whole = Span(x)
     assert whole.filled.shape == x.shape
-    alone = np.vstack([np.full((max(0, months - x.shape[0]), x.shape[1]), NAN), x])[
-        -months:
-    ]
+    alone = np.vstack([np.full((max(0, months - x.shape[0]), x.shape[1]), NAN), x])[-months:]
     for name, formula in FORMULAS.items():
         if name != "year_on_year":
-            np.testing.assert_array_equal(
-                formula(whole.tail(months)), formula(Span(alone)), err_msg=name
-            )
+            np.testing.assert_array_equal(formula(whole.tail(months)), formula(Span(alone)), err_msg=name)

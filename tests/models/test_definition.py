@@ -7,7 +7,13 @@ import pytest
 from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.purpose import Purpose
-from models.definition import FOLDER, TimeSplit, load_model_definition, load_model_definitions
+from models.definition import (
+    FOLDER,
+    AccountDpdLabel,
+    TimeSplit,
+    load_model_definition,
+    load_model_definitions,
+)
 from models.vintages import plan_vintages
 
 SPLIT = TimeSplit(kind="by_time", training_vintages=3, spacing_months=2, out_of_time_vintages=2, gap_months=3)
@@ -18,17 +24,17 @@ def test_the_shipped_definitions_load() -> None:
     assert set(definitions) == {
         "resident_risk", "enterprise_risk", "invoice_risk", "resident_acquisition", "enterprise_acquisition",
     }  # fmt: skip
-    assert definitions["resident_risk"].label.bad_dpd == 90
-    assert definitions["enterprise_risk"].label.bad_dpd == 60
+    labels = [definitions[name].label for name in ("resident_risk", "enterprise_risk")]
+    assert [label.bad_dpd for label in labels if isinstance(label, AccountDpdLabel)] == [90, 60]
     assert all(d.event_is_wanted == (d.purpose is Purpose.MARKETING) for d in definitions.values())
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line_text"),
     [
-        ("bad_dpd: 90", "bad_dpd: 45", "bad_dpd"),
+        ("bad_dpd: 90", "bad_dpd: 45", "label"),
         ("purpose: risk", "purpose: marketing", "name"),
-        ("max_bins: 10", "max_bin: 10", "max_bin"),
+        ("min_bin_share: 0.05", "min_share: 0.05", "min_share"),
         ("name: resident_risk", "name: other", "name"),
     ],
 )

@@ -18,7 +18,9 @@ from models.discrimination import (
 def hanley() -> tuple[np.ndarray, np.ndarray]:
     """Ratings 1-5 of 109 CT images by one reader (Hanley and McNeil, Radiology 143 (1982) 29-36, table I)."""
     normal, abnormal = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
-    score = np.concatenate([np.repeat(np.arange(1, 6), normal), np.repeat(np.arange(1, 6), abnormal)]).astype(float)
+    score = np.concatenate([np.repeat(np.arange(1, 6), normal), np.repeat(np.arange(1, 6), abnormal)]).astype(
+        float
+    )
     return np.repeat([0, 1], [58, 51]), score
 
 

@@ -1,6 +1,7 @@
 """Outcomes worked out by hand: who is excluded, who is bad, and that immature is never good."""
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,13 +15,17 @@ from models.labels import account_outcomes, bank_outcomes, campaign_outcomes
 T = Month(2025, 6)
 RESIDENT = AccountDpdLabel(kind="account_dpd", version=1, bad_dpd=90, window_months=12)
 ENTERPRISE = AccountDpdLabel(
-    kind="account_dpd", version=1, bad_dpd=60, bad_classes=["substandard", "doubtful", "loss"], window_months=12
+    kind="account_dpd",
+    version=1,
+    bad_dpd=60,
+    bad_classes=["substandard", "doubtful", "loss"],
+    window_months=12,
 )
 RESPONSE = CampaignResponseLabel(kind="campaign_response", version=1, response_days=60)
 
 
 def account(
-    subject: int, first: Month, last: Month, acct: str = "", on_book: int = 10, **at: dict[str, object]
+    subject: int, first: Month, last: Month, acct: str = "", on_book: int = 10, **at: Any
 ) -> list[dict[str, object]]:
     """Clean rows of one account; `at` changes single months, e.g. m2025_09={"dpd": 95}."""
     rows = []
@@ -33,7 +38,9 @@ def account(
     return rows
 
 
-def outcome(rows: list[dict[str, object]], rule: AccountDpdLabel = RESIDENT, subject: int = 1, **more: object) -> str:
+def outcome(
+    rows: list[dict[str, object]], rule: AccountDpdLabel = RESIDENT, subject: int = 1, **more: object
+) -> str:
     found = account_outcomes(pd.DataFrame(rows), T, rule, **more).table  # type: ignore[arg-type]
     return str(found.set_index("subject_no")["outcome"][subject])
 
@@ -61,7 +68,7 @@ ALL = (Month(2025, 4), Month(2026, 6))
         ({"m2025_12": {"dpd": None, "max_dpd_m": None}}, "immature", "immature"),
     ],
 )
-def test_outcomes_by_hand(changes: dict[str, dict[str, object]], resident: str, enterprise: str) -> None:
+def test_outcomes_by_hand(changes: dict[str, Any], resident: str, enterprise: str) -> None:
     rows = account(1, *ALL, **changes)
     assert outcome(rows, RESIDENT) == resident
     assert outcome(rows, ENTERPRISE) == enterprise
@@ -98,7 +105,8 @@ def test_a_hole_in_an_account_is_immature() -> None:
 def test_immature_is_never_good(known: int, hit: int, dpd: int) -> None:
     last = T.plus(known)
     month = T.plus(hit)
-    rows = account(1, Month(2025, 4), last, **{f"m{month.year}_{month.month:02d}": {"max_dpd_m": dpd}})
+    at: dict[str, Any] = {f"m{month.year}_{month.month:02d}": {"max_dpd_m": dpd}}
+    rows = account(1, Month(2025, 4), last, **at)
     assert outcome(rows) == ("bad" if dpd == 95 and hit <= known else "immature")
 
 

@@ -27,7 +27,10 @@ def definition(**changes: Any) -> ModelDefinition:
         "feature_set": "tiny",
         "label": {"kind": "bank_outcome", "version": 1},
         "split": {"kind": "repeated_cv", "folds": 4, "repeats": 2},
-        "lightgbm": {"rounds": 15, "learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 5, "bagging_fraction": 0.8, "bagging_freq": 1},
+        "lightgbm": {
+            "rounds": 15, "learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 5,
+            "bagging_fraction": 0.8, "bagging_freq": 1,
+        },
         "scorecard": {"max_features": 4, "max_bins": 5, "prior_rows": 5.0},
         "min_bads": 10,
     }  # fmt: skip
@@ -38,7 +41,12 @@ def matrix(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(n, 4) features with missing cells and (n,) 0/1 outcomes that three of them drive."""
     draw = np.random.default_rng(seed)
     x = np.column_stack(
-        [draw.poisson(1.0, rows), draw.lognormal(10, 1, rows), draw.poisson(0.7, rows), draw.normal(size=rows)]
+        [
+            draw.poisson(1.0, rows),
+            draw.lognormal(10, 1, rows),
+            draw.poisson(0.7, rows),
+            draw.normal(size=rows),
+        ]
     ).astype(np.float64)
     odds = -1.2 + 0.7 * x[:, 0] - 0.6 * (np.log(x[:, 1]) - 10) + 0.5 * x[:, 2]
     y = (draw.random(rows) < 1.0 / (1.0 + np.exp(-odds))).astype(np.int8)
@@ -56,13 +64,18 @@ def sample(rows: int = 300, seed: int = 0) -> Sample:
 @cache
 def trained() -> TrainingRecord:
     """A training that every test may read."""
-    return train(definition(), sample(), SIGNS, TrainingInputs("2026-06", {"features/enterprise/tiny": 3}, "f" * 64))
+    return train(
+        definition(), sample(), SIGNS, TrainingInputs("2026-06", {"features/enterprise/tiny": 3}, "f" * 64)
+    )
 
 
 def bin_counts(edges: list[float], values: np.ndarray, target: np.ndarray) -> list[tuple[int, int]]:
     """Goods and bads per bin the slow way."""
     bounds = [-np.inf, *edges, np.inf]
     return [
-        (int(((values > a) & (values <= b) & (target == 0)).sum()), int(((values > a) & (values <= b) & (target == 1)).sum()))
+        (
+            int(((values > a) & (values <= b) & (target == 0)).sum()),
+            int(((values > a) & (values <= b) & (target == 1)).sum()),
+        )
         for a, b in zip(bounds, bounds[1:], strict=False)
     ]
