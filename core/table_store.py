@@ -287,14 +287,14 @@ class TableStore:
     def _delta(self, table: str, version: int | None = None):  # type: ignore[no-untyped-def]
         from deltalake import DeltaTable
 
-        if version is not None:
-            return DeltaTable(str(self.root / table), version=version)
         delta = self._latest.get(table)
         if delta is None:
             delta = self._latest[table] = DeltaTable(str(self.root / table))
-        else:
-            # Reading the log from the start costs milliseconds that add up over hundreds of partitions.
+        elif (self.root / table / "_delta_log" / f"{int(delta.version()) + 1:020d}.json").exists():
+            # Asking delta-rs costs milliseconds even where nothing is new, and readers ask thousands of times.
             delta.update_incremental()
+        if version is not None and version != int(delta.version()):
+            return DeltaTable(str(self.root / table), version=version)
         return delta
 
     def _paths(self, delta, table: str, partitions: Sequence[str] | None) -> list[Path]:  # type: ignore[no-untyped-def]

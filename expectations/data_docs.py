@@ -18,7 +18,8 @@ _PAGE = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><title>{{ name }}</title><style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; color: #1c2733 }
 table { border-collapse: collapse; margin: 1rem 0 }
-td, th { border-bottom: 1px solid #d7dde3; padding: .3rem .8rem; text-align: left } .no { color: #a11 } .yes { color: #176339 } .n { text-align: right }
+td, th { border-bottom: 1px solid #d7dde3; padding: .3rem .8rem; text-align: left }
+.no { color: #a11 } .yes { color: #176339 } .n { text-align: right }
 </style></head><body>
 <p><a href="index.html">数据文档 Data documentation</a></p>
 <h1>{{ contract.title.zh }} {{ contract.title.en }}</h1>

@@ -47,7 +47,7 @@ def rules_of(contract: Contract) -> tuple[Rule, ...]:
     schema = contract.schema()
     stored = [field.name for field in schema.arrow_with_envelope()]
     rules = [Rule("columns", (*stored, "period", MONTHS_LATE)), Rule("row_count", minimum=1)]
-    # The envelope is intake's own; each rule costs Great Expectations some 5 ms a partition, whatever its size.
+    # The envelope is intake's own work; each rule costs Great Expectations some 5 ms a partition.
     rules.append(Rule("not_null", ("subject_no",)))
     for column in schema.columns:
         if column.name in ("subject_id", "period"):

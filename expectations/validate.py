@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ from expectations.suite import MONTHS_LATE, expectation_suite, rules_of, suite_h
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Rows judged in one run of Great Expectations; more would only cost memory.
+ROWS_AT_ONCE = 250_000
 
 #: No value of a failing row may come back with the verdict.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0, "include_unexpected_rows": False}
@@ -72,16 +75,49 @@ class ValidatedPartition:
     outcome: ValidationOutcome
 
 
+def validate_partitions(
+    store: TableStore, contract: Contract, table: str, partitions: Sequence[str]
+) -> list[ValidatedPartition]:
+    """Read partitions at one table version and judge each: what a concurrent writer adds is in neither hash nor verdict.
+
+    Months are judged together as long as they pass. Every rule holds row by row, or (uniqueness) within one delivery, so what
+    holds for several months together holds for each of them; a run of Great Expectations costs much more than its rows. Only
+    where the months together fail is each judged alone.
+    """
+    version = store.version(table)
+    judged: list[ValidatedPartition] = []
+    for group in _groups(store, table, partitions):
+        pieces = [store.read(table, [partition], version=version) for partition in group]
+        together = validate(contract, pa.concat_tables(pieces)) if len(group) > 1 else None
+        for partition, rows in zip(group, pieces, strict=True):
+            if together is not None and together.passed and rows.num_rows:
+                outcome = replace(together, counts=_counts(rows, together.counts["rules"]))
+            else:
+                outcome = validate(contract, rows)
+            content = store.content_hash(table, partition, version)
+            judged.append(ValidatedPartition(table, partition, content, outcome))
+    return judged
+
+
+def _groups(store: TableStore, table: str, partitions: Sequence[str]) -> list[list[str]]:
+    """Partitions in order, together up to ROWS_AT_ONCE rows."""
+    groups: list[list[str]] = []
+    held = 0
+    for partition in partitions:
+        rows = store.rows(table, partition)
+        if not groups or held + rows > ROWS_AT_ONCE:
+            groups.append([])
+            held = 0
+        groups[-1].append(partition)
+        held += rows
+    return groups
+
+
 def validate_partition(
     store: TableStore, contract: Contract, table: str, partition: str
 ) -> ValidatedPartition:
-    """Read one partition at one table version and judge it: what a concurrent writer adds is in neither hash
-    nor verdict.
-    """
-    version = store.version(table)
-    content = store.content_hash(table, partition, version)
-    outcome = validate(contract, store.read(table, [partition], version=version))
-    return ValidatedPartition(table, partition, content, outcome)
+    """`validate_partitions` for one."""
+    return validate_partitions(store, contract, table, [partition])[0]
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

@@ -19,7 +19,8 @@ _TEMPLATE = Path(__file__).parent / "dagster.yaml"
 def prepare_instance(home: Path) -> Path:
     """Make the DAGSTER_HOME folder with our dagster.yaml (telemetry off); returns it."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(_TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
+    settings = _TEMPLATE.read_text(encoding="utf-8").replace("{folder}", str(home))
+    (home / "dagster.yaml").write_text(settings, encoding="utf-8")
     return home
 
 

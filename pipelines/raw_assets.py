@@ -59,34 +59,29 @@ def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefiniti
         context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplace]
     ) -> dg.AssetCheckResult:
         from expectations.receipts import write_receipt
-        from expectations.validate import validate_partition
+        from expectations.validate import validate_partitions
 
-        months = months_of(context.op_execution_context)
-        delivered = set(workplace.store.partitions(contract.raw_table(kind)))
+        months = [str(month) for month in months_of(context.op_execution_context)]
+        there = set(workplace.store.partitions(contract.raw_table(kind)))
+        delivered = [month for month in months if month in there]
         failed, rows = [], 0
-        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(months)) as stage:
-            for period in [str(month) for month in months]:
-                if period in delivered:
-                    judged = validate_partition(workplace.store, contract, contract.raw_table(kind), period)
-                    write_receipt(
-                        workplace.state,
-                        judged.table,
-                        period,
-                        judged.content_hash,
-                        judged.outcome,
-                        workplace.clock,
-                    )
-                    rows += judged.outcome.counts["rows"]
-                    failed += [(period, failure) for failure in judged.outcome.failures]
-                    if len(months) > 1:
-                        _log_month(context, key, period, judged.outcome.passed, judged.outcome.counts)
-                stage.advance(note=period)
+        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(delivered)) as stage:
+            for judged in validate_partitions(workplace.store, contract, contract.raw_table(kind), delivered):
+                write_receipt(
+                    workplace.state,
+                    judged.table,
+                    judged.partition,
+                    judged.content_hash,
+                    judged.outcome,
+                    workplace.clock,
+                )
+                rows += judged.outcome.counts["rows"]
+                failed += [(judged.partition, failure) for failure in judged.outcome.failures]
+                if len(months) > 1:
+                    _log_month(context, key, judged.partition, judged.outcome.passed, judged.outcome.counts)
+                stage.advance(note=judged.partition)
         told = numbers(
-            {
-                "rows": rows,
-                "failures": len(failed),
-                "months_without_delivery": len(months) - len(delivered & {str(m) for m in months}),
-            }
+            {"rows": rows, "failures": len(failed), "months_without_delivery": len(months) - len(delivered)}
         )
         return dg.AssetCheckResult(
             passed=not failed,

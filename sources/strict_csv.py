@@ -136,15 +136,16 @@ def _as_utf8(raw: bytes, form: FileFormat, name: str) -> bytes:
 
 
 def _check_characters(cells: np.ndarray, name: str) -> None:
-    control = cells < _FIRST_PRINTABLE
-    control &= (cells != _NEWLINE) & (cells != _TAB) & (cells != _RETURN)
-    control |= cells == _DELETE
-    returns = np.flatnonzero(cells == _RETURN)
+    """No control character but line ends and tabs; a carriage return only before a newline."""
+    places = np.flatnonzero((cells < _FIRST_PRINTABLE) | (cells == _DELETE))
+    found = cells[places]
+    bad = (found != _NEWLINE) & (found != _TAB)
+    returns = np.flatnonzero(found == _RETURN)
     if len(returns):
-        after = np.append(cells, np.uint8(_NEWLINE))[returns + 1]
-        control[returns[after != _NEWLINE]] = True
-    if control.any():
-        at = int(control.argmax())
+        after = np.minimum(places[returns] + 1, len(cells) - 1)
+        bad[returns] = (cells[after] != _NEWLINE) & (places[returns] + 1 < len(cells))
+    if bad.any():
+        at = int(places[int(bad.argmax())])
         raise _structure(name, "a NUL or another control character", _line(cells, at))
 
 

@@ -6,7 +6,14 @@ PURPOSES = ("risk", "marketing")
 CONSENT_KINDS = ("general", "separate", "written")
 SCOPES = ("all", "channel", "product", "automated_marketing")
 REASONS = (
-    "refused_personalised", "do_not_contact", "complaint", "deceased", "vulnerable", "litigation", "staff", "cooling_off",
+    "refused_personalised",
+    "do_not_contact",
+    "complaint",
+    "deceased",
+    "vulnerable",
+    "litigation",
+    "staff",
+    "cooling_off",
 )
 ARMS = ("treat", "control")
 EVENTS = ("apply", "open", "drawdown")

@@ -54,9 +54,13 @@ def bk_customer(world: World, kind: SubjectKind, row: int, month: Month) -> Rows
     rng = stream(world.settings.seed, "customers", str(kind))
     customer = rng.random(n) < CUSTOMER_SHARE
     branch = rng.integers(0, BRANCHES_PER_REGION, n) + BRANCHES_PER_REGION * people.region
-    band = np.clip(np.round(2.2 + 1.1 * rng.standard_normal(n) + 0.4 * people.stability), 0, 5).astype(np.int8)
+    band = np.clip(np.round(2.2 + 1.1 * rng.standard_normal(n) + 0.4 * people.stability), 0, 5).astype(
+        np.int8
+    )
     customer[accounts.subject[accounts.open_row <= row]] = True
-    names = pa.array([f"B{code}{number}" for code in REGION_CODES for number in range(1, BRANCHES_PER_REGION + 1)])
+    names = pa.array(
+        [f"B{code}{number}" for code in REGION_CODES for number in range(1, BRANCHES_PER_REGION + 1)]
+    )
     return Rows(
         np.arange(n),
         {
@@ -125,7 +129,9 @@ def mk_response(world: World, kind: SubjectKind, row: int, month: Month) -> Rows
     pieces = []
     for campaign in world.subjects[kind].campaigns:
         now = np.flatnonzero((campaign.event_day >= first) & (campaign.event_day <= last))
-        pieces.append((campaign.campaign_id, campaign.event_subject[now], campaign.event[now], campaign.event_day[now]))
+        pieces.append(
+            (campaign.campaign_id, campaign.event_subject[now], campaign.event[now], campaign.event_day[now])
+        )
     if not any(len(piece[1]) for piece in pieces):
         return None
     subject, event, day = (np.concatenate([piece[at] for piece in pieces]) for at in (1, 2, 3))

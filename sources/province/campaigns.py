@@ -80,7 +80,9 @@ def enterprise_interest(life: EnterpriseHistory) -> Interest:
     result = []
     for row in range(len(life.awards)):
         hiring = np.log(life.staff[row] / life.staff[max(row - 6, 0)])
-        result.append(_standard(2.5 * (trailing_count(life.awards, row, 6) > 0) + 6.0 * np.clip(hiring, -0.3, 0.3)))
+        result.append(
+            _standard(2.5 * (trailing_count(life.awards, row, 6) > 0) + 6.0 * np.clip(hiring, -0.3, 0.3))
+        )
     return np.stack(result)
 
 
@@ -110,7 +112,10 @@ def _campaign(
     subject = np.flatnonzero(may)
     key = f"{settings.seed}".encode()
     tokens = people.tokens.take(subject).to_pylist()
-    draws = [int.from_bytes(hmac.digest(key, f"{campaign_id}|{token}".encode(), "sha256")[:7], "big") for token in tokens]
+    draws = [
+        int.from_bytes(hmac.digest(key, f"{campaign_id}|{token}".encode(), "sha256")[:7], "big")
+        for token in tokens
+    ]
     treated = np.array(draws, dtype=np.float64) / 2.0**56 < TREAT_SHARE
     leaning = interest[row - 1, subject].astype(np.float64)
     organic = _scaled(np.exp(ORGANIC_ON_INTEREST * leaning), ORGANIC[kind])
@@ -118,16 +123,27 @@ def _campaign(
     uplift = np.where(rng.random(len(subject)) < SLEEPING_DOGS, PUT_OFF * PILOT_SCALE, uplift)
     chance = np.clip(organic + treated * uplift, 0.0, 1.0)
     assigned = day_number(month.first_day) + ASSIGNED_ON_DAY - 1
-    converts, asks = rng.random(len(subject)) < chance, rng.random(len(subject)) < FRUITLESS_APPLICATIONS * chance
+    converts, asks = (
+        rng.random(len(subject)) < chance,
+        rng.random(len(subject)) < FRUITLESS_APPLICATIONS * chance,
+    )
     apply_day = assigned + rng.integers(1, WINDOW_DAYS - 12, len(subject))
     open_day = apply_day + rng.integers(0, 8, len(subject))
     draw_day = open_day + rng.integers(0, 5, len(subject))
     draws_down = converts & (rng.random(len(subject)) < DRAWS_DOWN)
     events = [(converts | asks, apply_day), (converts, open_day), (draws_down, draw_day)]
     return Campaign(
-        campaign_id, month, assigned, subject, treated, organic, np.clip(chance_with(organic, uplift) - organic, -1, 1),
+        campaign_id,
+        month,
+        assigned,
+        subject,
+        treated,
+        organic,
+        np.clip(chance_with(organic, uplift) - organic, -1, 1),
         event_subject=np.concatenate([subject[hit] for hit, _ in events]),
-        event=np.concatenate([np.full(hit.sum(), code, dtype=np.int8) for code, (hit, _) in enumerate(events)]),
+        event=np.concatenate(
+            [np.full(hit.sum(), code, dtype=np.int8) for code, (hit, _) in enumerate(events)]
+        ),
         event_day=np.concatenate([day[hit] for hit, day in events]),
     )
 

@@ -70,7 +70,9 @@ def give(settings: ProvinceSettings, people: Population) -> Register:
     """Everyone's consents and suppressions."""
     rng = stream(settings.seed, "consent", str(people.kind))
     pieces = [_purpose(rng, settings, people, purpose) for purpose in PURPOSES]
-    subject, purpose, kind, granted_row, withdrawn_row = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    subject, purpose, kind, granted_row, withdrawn_row = (
+        np.concatenate(each) for each in zip(*pieces, strict=True)
+    )
     granted = _days(rng, settings, granted_row)
     early = granted_row == BURN_IN_MONTHS
     # Those who agreed before the first delivery did so within the year before it.
@@ -82,9 +84,20 @@ def give(settings: ProvinceSettings, people: Population) -> Register:
     since = _days(rng, settings, kept_row)
     until = np.where(reason == REASONS.index("cooling_off"), since + COOLING_OFF_DAYS, NO_DAY)
     return Register(
-        subject, purpose, kind, granted_row, granted, granted + VALID_YEARS * 365, withdrawn_row,
+        subject,
+        purpose,
+        kind,
+        granted_row,
+        granted,
+        granted + VALID_YEARS * 365,
+        withdrawn_row,
         np.where(withdrawn_row == NEVER_ROW, NO_DAY, _days(rng, settings, withdrawn_row)),
-        kept_off, kept_row, since, until, rng.choice(len(SCOPES), size=count, p=SCOPE_SHARE), reason,
+        kept_off,
+        kept_row,
+        since,
+        until,
+        rng.choice(len(SCOPES), size=count, p=SCOPE_SHARE),
+        reason,
     )
 
 
@@ -92,7 +105,9 @@ def _purpose(
     rng: np.random.Generator, settings: ProvinceSettings, people: Population, purpose: str
 ) -> tuple[np.ndarray, ...]:
     share = CONSENT_SHARE[purpose]
-    agrees = np.flatnonzero(rng.random(len(people)) < sigmoid(np.log(share / (1 - share)) + 0.15 * people.stability))
+    agrees = np.flatnonzero(
+        rng.random(len(people)) < sigmoid(np.log(share / (1 - share)) + 0.15 * people.stability)
+    )
     n = len(agrees)
     start = rng.random(n) < GIVEN_AT_START
     granted_row = BURN_IN_MONTHS + np.where(start, 0, rng.integers(0, min(LATER_MONTHS, settings.months), n))

@@ -67,7 +67,9 @@ def lend(settings: ProvinceSettings, people: Population, risk: np.ndarray) -> Ac
     subject = _borrowers(rng, risk[BURN_IN_MONTHS - 1], settings.borrower_share)
     n, lived = len(subject), settings.lived
     open_row = np.where(
-        rng.random(n) < OPEN_BEFORE, -rng.integers(0, 36, n), BURN_IN_MONTHS + rng.integers(0, settings.months, n)
+        rng.random(n) < OPEN_BEFORE,
+        -rng.integers(0, 36, n),
+        BURN_IN_MONTHS + rng.integers(0, settings.months, n),
     )
     lasts = rng.geometric(CLOSE_A_MONTH, n)
     close_row = np.maximum(open_row, BURN_IN_MONTHS) + 3 + lasts
@@ -80,10 +82,22 @@ def lend(settings: ProvinceSettings, people: Population, risk: np.ndarray) -> Ac
     dpd, worst_dpd, write_off = _days_past_due(late, worst, default_row, first)
     rows = np.arange(lived)[:, None]
     reported = (rows >= open_row) & (rows < close_row) & (rows <= write_off)
-    limit = np.round(np.exp(rng.normal(np.log(60_000 if people.kind is SubjectKind.RESIDENT else 600_000), 0.6, n)), -3)
+    limit = np.round(
+        np.exp(rng.normal(np.log(60_000 if people.kind is SubjectKind.RESIDENT else 600_000), 0.6, n)), -3
+    )
     product = (rng.random(n) < 0.3).astype(np.int8)
     return Accounts(
-        people.kind, subject, product, open_row, close_row, default_row, write_off, dpd, worst_dpd, reported, limit,
+        people.kind,
+        subject,
+        product,
+        open_row,
+        close_row,
+        default_row,
+        write_off,
+        dpd,
+        worst_dpd,
+        reported,
+        limit,
         intercept,
     )
 
@@ -122,7 +136,9 @@ def _intercept(risk: np.ndarray, kind: SubjectKind) -> float:
         good = np.cumprod(1 - _hazard(sample + middle, kind), axis=0)
         good = np.concatenate([np.ones((1, sample.shape[1])), good])
         share = 1 - good[ahead:].sum() / good[: len(good) - ahead].sum()
-        low, high = (middle, high) if share < REPAID_FIRST * BAD_SHARE[kind] * ahead / chances else (low, middle)
+        low, high = (
+            (middle, high) if share < REPAID_FIRST * BAD_SHARE[kind] * ahead / chances else (low, middle)
+        )
     return (low + high) / 2
 
 
@@ -160,4 +176,8 @@ def _days_past_due(
     way = (first + 30 * since).astype(np.int16)
     dpd = np.where(since >= 0, way, late)
     write_off = default_row + -(-(WRITE_OFF_DPD - first) // 30)
-    return dpd, np.where(since >= 0, way, np.maximum(worst, dpd)), np.where(default_row == NEVER, NEVER, write_off)
+    return (
+        dpd,
+        np.where(since >= 0, way, np.maximum(worst, dpd)),
+        np.where(default_row == NEVER, NEVER, write_off),
+    )

@@ -37,7 +37,9 @@ class Sent:
     rows: int
 
 
-def to_frame(feed: Feed, rows: Rows, month: Month, pools: Mapping[str, pa.Array], region: np.ndarray) -> pa.Table:
+def to_frame(
+    feed: Feed, rows: Rows, month: Month, pools: Mapping[str, pa.Array], region: np.ndarray
+) -> pa.Table:
     """The feed's table of strings; nothing sent is an empty string. `region` (subjects,) indexes REGION_CODES."""
     columns = {feed.key: pools[str(feed.subject)].take(pa.array(rows.subject))}
     for field in feed.fields:
@@ -67,7 +69,10 @@ def write(
     """Write one delivery folder. `stated_revision` lies about the revision, `truncate` cuts the file after the manifest."""
     folder = inbox / feed.source / f"{feed.subject}.{feed.table}" / f"{month}-r{revision}"
     folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{feed.table}_{month.first_day:%Y%m}_{revision:02d}.{'csv' if feed.delimiter == ',' else 'txt'}"
+    data = (
+        folder
+        / f"{feed.table}_{month.first_day:%Y%m}_{revision:02d}.{'csv' if feed.delimiter == ',' else 'txt'}"
+    )
     body = _encoded(frame, feed)
     data.write_bytes(body)
     write_manifest(
@@ -140,7 +145,9 @@ def _amounts(whole: np.ndarray, places: int) -> pa.Array:
     """Whole numbers with the point moved `places` digits to the left; exact."""
     words = np.empty((len(whole), 2), dtype=np.int64)
     words[:, 0], words[:, 1] = whole, np.where(whole < 0, -1, 0)
-    decimals = pa.Array.from_buffers(pa.decimal128(20, places), len(whole), [None, pa.py_buffer(words.tobytes())])
+    decimals = pa.Array.from_buffers(
+        pa.decimal128(20, places), len(whole), [None, pa.py_buffer(words.tobytes())]
+    )
     unknown = whole == NO_AMOUNT
     if not unknown.any():
         return pc.cast(decimals, pa.string())

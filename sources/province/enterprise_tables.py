@@ -63,7 +63,11 @@ def tax_arrears(world: World, row: int, month: Month, rng: np.random.Generator) 
     who = np.concatenate([owing, second])
     item = np.concatenate([np.full(len(owing), VAT), np.full(len(second), CIT)])
     balance = trade.arrears[row, who] * np.where(item == CIT, 0.4, 1.0)
-    columns = {"item": item, "balance": fen(balance), "age": trade.arrears_age[row, who].astype(np.int64) * 30}
+    columns = {
+        "item": item,
+        "balance": fen(balance),
+        "age": trade.arrears_age[row, who].astype(np.int64) * 30,
+    }
     final = Rows(who, columns)
     corrected = restated(rng, "tax_arrears", len(who))
     early = np.where(corrected, balance * rng.uniform(0.8, 1.2, len(who)), balance)
@@ -95,8 +99,14 @@ def util_bill(world: World, row: int, month: Month, rng: np.random.Generator) ->
     trade = world.enterprises
     who = np.flatnonzero(world.subjects[SubjectKind.ENTERPRISE].people.known_to["electricity"])
     return bills(
-        who, trade.kwh[row, who], trade.days_late[row, who], trade.auto_debit[who], trade.cut[row, who],
-        ENTERPRISE_PRICE, month, rng,
+        who,
+        trade.kwh[row, who],
+        trade.days_late[row, who],
+        trade.auto_debit[who],
+        trade.cut[row, who],
+        ENTERPRISE_PRICE,
+        month,
+        rng,
     )
 
 

@@ -19,7 +19,7 @@ from sources.province.settings import ProvinceSettings
 
 #: Factor on everything in the risk equation that a platform can see. Set so that LightGBM on twelve-month windows, tested on
 #: other firms a year later, reaches 0.76-0.80 AUC.
-VISIBLE_STRENGTH = 1.65
+VISIBLE_STRENGTH = 1.85
 WEIGHT_STRESS = 0.35
 RISK_NOISE = 0.30
 REGION_LEVEL_SPREAD = 0.12
@@ -90,8 +90,13 @@ def live(settings: ProvinceSettings, firms: Population) -> EnterpriseHistory:
         enters = (owing == 0) & (rng.random(n) < sigmoid(-5.3 + 1.15 * now - 0.3 * firms.stability))
         clears = (owing > 0) & (rng.random(n) < sigmoid(-1.1 - 0.6 * now))
         owing = np.where(clears, 0, np.where(enters | (owing > 0), owing + 1, 0)).astype(np.int16)
-        owed = np.where(owing > 0, np.where(owing == 1, 0, owed) * 1.01 + tax * rng.uniform(0.5, 1.0, n) + 50, 0.0)
-        people = np.maximum(people * np.exp(0.15 * growth - 0.012 * np.maximum(now - 0.5, 0) + 0.03 * rng.standard_normal(n)), 1)
+        owed = np.where(
+            owing > 0, np.where(owing == 1, 0, owed) * 1.01 + tax * rng.uniform(0.5, 1.0, n) + 50, 0.0
+        )
+        people = np.maximum(
+            people * np.exp(0.15 * growth - 0.012 * np.maximum(now - 0.5, 0) + 0.03 * rng.standard_normal(n)),
+            1,
+        )
         short = rng.random(n) < sigmoid(-4.4 + 0.9 * now + 0.9 * (owing > 0))
         days = 1 + rng.exponential(6.0 + 5.0 * np.exp(0.5 * np.clip(now, -2, 3)))
         late = (rng.random(n) < sigmoid(-3.2 + 0.8 * now)) & ~auto
@@ -102,15 +107,30 @@ def live(settings: ProvinceSettings, firms: Population) -> EnterpriseHistory:
         staff[row] = np.clip(np.round(people), 1, 30_000)
         mean_base[row] = pay * (1 + 0.003 * row)
         paid_share[row] = np.where(short, rng.uniform(0.0, 0.9, n), 1.0)
-        kwh[row] = power * electricity_season(month) ** 0.4 * np.exp(
-            0.55 * level - 1.2 * nothing + 0.12 * rng.standard_normal(n)
+        kwh[row] = (
+            power
+            * electricity_season(month) ** 0.4
+            * np.exp(0.55 * level - 1.2 * nothing + 0.12 * rng.standard_normal(n))
         )
         days_late[row] = np.where(late, np.minimum(days, 180), 0)
         cut[row] = (days_late[row] >= CUT_AFTER_DAYS) & (rng.random(n) < CUT_SHARE)
         awards[row] = np.minimum(rng.poisson(AWARDS_A_MONTH * tenders), 3)
     history = EnterpriseHistory(
-        sales, tax_rate, filing_late, arrears, arrears_age, staff, mean_base, paid_share, kwh, days_late, auto, cut,
-        awards, stress, risk,
+        sales,
+        tax_rate,
+        filing_late,
+        arrears,
+        arrears_age,
+        staff,
+        mean_base,
+        paid_share,
+        kwh,
+        days_late,
+        auto,
+        cut,
+        awards,
+        stress,
+        risk,
     )
     _fill_risk(settings, firms, history)
     return history

@@ -19,8 +19,7 @@ from sources.province.feeds import Feed
 from sources.province.lateness import F16_FEED
 from sources.province.random_streams import stream
 
-Frame = pa.Table
-Corrupt = Callable[[Frame, Feed, Context], Frame]
+Corrupt = Callable[[pa.Table, Feed, Context], pa.Table]
 
 #: Faults of a whole delivery, which `simulate` carries out: they concern its arrival, manifest or bytes, not its cells.
 LATE, TRUNCATED, UNNUMBERED = "F16", "F17", "F18"
@@ -51,25 +50,59 @@ def _fault(id: str, title: str, apply: Corrupt | None, default: bool, *adapters:
 FAULTS: Mapping[str, Fault] = {
     fault.id: fault
     for fault in (
-        _fault("F20", "period of the money instead of the booking", functions.f20_other_period, False, "sim_city_si_person"),
-        _fault("F19", "year to date instead of the month", functions.f19_cumulative, False, "sim_city_tax_vat"),
+        _fault(
+            "F20",
+            "period of the money instead of the booking",
+            functions.f20_other_period,
+            False,
+            "sim_city_si_person",
+        ),
+        _fault(
+            "F19", "year to date instead of the month", functions.f19_cumulative, False, "sim_city_tax_vat"
+        ),
         _fault("F15", "one column mapped twice", functions.f15_mapped_twice, False, "sim_city_si_person"),
-        _fault("F11", "several codes in one cell", functions.f11_several_codes, False, "sim_city_tax_arrears"),
-        _fault("F10", "two editions of a code book", functions.f10_two_editions, False,
-               "sim_city_si_person", "sim_city_si_employer"),
+        _fault(
+            "F11", "several codes in one cell", functions.f11_several_codes, False, "sim_city_tax_arrears"
+        ),
+        _fault(
+            "F10",
+            "two editions of a code book",
+            functions.f10_two_editions,
+            False,
+            "sim_city_si_person",
+            "sim_city_si_employer",
+        ),
         _fault("F09", "label instead of code", functions.f09_label_for_code, True),
         _fault("F08", "another money unit in a few rows", functions.f08_other_unit, False),
-        _fault("F23", "estimated reads", functions.f23_estimated, True,
-               "sim_city_util_resident", "sim_city_util_enterprise"),
+        _fault(
+            "F23",
+            "estimated reads",
+            functions.f23_estimated,
+            True,
+            "sim_city_util_resident",
+            "sim_city_util_enterprise",
+        ),
         _fault("F06", "mixed date forms", functions.f06_mixed_dates, True),
         _fault("F04", "null tokens", functions.f04_null_tokens, True),
         _fault("F05", "sentinel dates", functions.f05_sentinels, True),
         _fault("F07", "thousands commas", functions.f07_commas, False),
         _fault("F21", "retired region codes", functions.f21_retired_region, True),
-        _fault("F22", "an identity number in a remark", functions.f22_identity_number, False, "sim_city_util_resident"),
+        _fault(
+            "F22",
+            "an identity number in a remark",
+            functions.f22_identity_number,
+            False,
+            "sim_city_util_resident",
+        ),
         _fault("F24", "one subject under two pseudonyms", functions.f24_second_pseudonym, False),
-        _fault("F02", "an organisation code in place of the key", functions.f02_short_key, False,
-               "sim_city_tax_vat", "sim_city_si_employer"),
+        _fault(
+            "F02",
+            "an organisation code in place of the key",
+            functions.f02_short_key,
+            False,
+            "sim_city_tax_vat",
+            "sim_city_si_employer",
+        ),
         _fault("F03", "no key", functions.f03_no_key, False, "sim_city_award"),
         _fault("F01", "padded, full-width or upper-case keys", functions.f01_disguised_key, True),
         _fault("F12", "rows repeated", functions.f12_repeated, True),
@@ -98,7 +131,7 @@ def check_faults(ids: Collection[str]) -> None:
 
 
 def corrupt(
-    frame: Frame,
+    frame: pa.Table,
     feed: Feed,
     faults: Collection[str],
     seed: int,
@@ -106,7 +139,7 @@ def corrupt(
     revision: int,
     cumulative: Mapping[str, pa.Array],
     halfway: Month,
-) -> Frame:
+) -> pa.Table:
     """The frame with the chosen row-level faults. Each has its own random stream: one fault never changes another's rows.
 
     `cumulative` holds year-to-date texts by header, one per row; `halfway` is the month of a code book's change.

@@ -91,5 +91,7 @@ def arrival(seed: int, adapter: str, month: Month, revision: int, late: bool = F
     """When a delivery arrives: on the third or fourth, 02:00 to 22:00; `late` ones miss the cutoff."""
     rng = stream(seed, "arrival", adapter, str(month), revision)
     minutes = int(rng.integers(2 * 60, 22 * 60)) + 24 * 60 * int(rng.integers(0, 2))
-    third = datetime.combine(month.plus(revision).first_day + timedelta(days=2), datetime.min.time(), CHINA_TIME)
+    third = datetime.combine(
+        month.plus(revision).first_day + timedelta(days=2), datetime.min.time(), CHINA_TIME
+    )
     return third + timedelta(minutes=minutes, days=F16_DAYS if late else 0)

@@ -56,7 +56,9 @@ def tokens(seed: int, what: str, count: int) -> pa.StringArray:
     """Pseudonyms of made-up numbers: HMAC-SHA-256 under a key that is derived from the seed, cut to 160 bits."""
     key = hashlib.sha256(f"province {seed}".encode()).digest()
     made_up = (f"{what}{number:07d}".encode() for number in range(count))
-    return pa.array(["k1:" + hmac.digest(key, number, "sha256").hex()[:40] for number in made_up], pa.string())
+    return pa.array(
+        ["k1:" + hmac.digest(key, number, "sha256").hex()[:40] for number in made_up], pa.string()
+    )
 
 
 def _population(

@@ -34,7 +34,9 @@ def si_person_month(world: World, row: int, month: Month, rng: np.random.Generat
     idle = _months_idle(life, row)
     who = np.flatnonzero(insured & (idle <= SEALED_AFTER_MONTHS))
     works, late = life.employed[row, who], life.back_paid[row, who]
-    status = np.where(works, np.where(late, BACK_PAY, NORMAL), np.where(idle[who] <= GAP_MONTHS, GAP, SUSPENDED))
+    status = np.where(
+        works, np.where(late, BACK_PAY, NORMAL), np.where(idle[who] <= GAP_MONTHS, GAP, SUSPENDED)
+    )
     base = np.where(works, fen(np.round(life.base[row, who])), NO_AMOUNT)
     final = _contribution(who, status, base, np.where(works, life.employer[row, who], NO_CODE))
     corrected = restated(rng, "si_person_month", len(who)) & (status == NORMAL)
@@ -92,8 +94,14 @@ def util_bill(world: World, row: int, month: Month, rng: np.random.Generator) ->
     people, life = world.subjects[SubjectKind.RESIDENT].people, world.residents
     who = np.flatnonzero(people.known_to["electricity"])
     return bills(
-        who, life.kwh[row, who], life.days_late[row, who], life.auto_debit[who], life.cut[row, who], RESIDENT_PRICE,
-        month, rng,
+        who,
+        life.kwh[row, who],
+        life.days_late[row, who],
+        life.auto_debit[who],
+        life.cut[row, who],
+        RESIDENT_PRICE,
+        month,
+        rng,
     )
 
 

@@ -71,7 +71,9 @@ def live(settings: ProvinceSettings, people: Population, employers: int) -> Resi
 
     works = rng.random(n) < sigmoid(2.2 + 0.7 * people.stability - 0.3 * people.stress)
     job = rng.integers(0, employers, n)
-    pay = np.exp(np.log(6_000) + 0.40 * rng.standard_normal(n) + 0.12 * people.stability - 0.10 * people.stress)
+    pay = np.exp(
+        np.log(6_000) + 0.40 * rng.standard_normal(n) + 0.12 * people.stability - 0.10 * people.stress
+    )
     drift = 0.004 + 0.004 * rng.standard_normal(n) - 0.002 * people.stress
     home = np.exp(np.log(170) + 0.5 * rng.standard_normal(n))
     auto = rng.random(n) < sigmoid(-1.0 + 0.3 * people.stability)
@@ -102,7 +104,18 @@ def live(settings: ProvinceSettings, people: Population, employers: int) -> Resi
         cut[row] = (days_late[row] >= CUT_AFTER_DAYS) & (rng.random(n) < CUT_SHARE)
         cases[row] = np.minimum(rng.poisson(active * 0.6), 5)
     history = ResidentHistory(
-        employed, employer, changed, back_paid, base, wage, kwh, days_late, auto, cut, cases, stress,
+        employed,
+        employer,
+        changed,
+        back_paid,
+        base,
+        wage,
+        kwh,
+        days_late,
+        auto,
+        cut,
+        cases,
+        stress,
         risk=np.zeros(shape, dtype=np.float32),
     )
     _fill_risk(settings, people, history)

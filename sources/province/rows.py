@@ -33,7 +33,10 @@ class Rows:
         if mask.all():
             return self
         kept = np.flatnonzero(mask)
-        columns = {n: c[kept] if isinstance(c, np.ndarray) else c.take(pa.array(kept)) for n, c in self.columns.items()}
+        columns = {
+            n: c[kept] if isinstance(c, np.ndarray) else c.take(pa.array(kept))
+            for n, c in self.columns.items()
+        }
         return Rows(self.subject[kept], columns)
 
     def with_columns(self, **columns: np.ndarray) -> Rows:

@@ -92,8 +92,12 @@ def _deliver(world: World, feed: Feed, row: int, month: Month, inbox: Path) -> l
         rows = BANK_TABLES[feed.table](world, feed.subject, row, month)
         return [] if rows is None else [_bank_delivery(world, feed, rows, month, inbox)]
     settings = world.settings
-    versions = CITY_TABLES[feed.adapter](world, row, month, stream(settings.seed, "table", feed.adapter, str(month)))
-    split = lateness.split(versions, feed.table, month, stream(settings.seed, "lateness", feed.adapter, str(month)))
+    versions = CITY_TABLES[feed.adapter](
+        world, row, month, stream(settings.seed, "table", feed.adapter, str(month))
+    )
+    split = lateness.split(
+        versions, feed.table, month, stream(settings.seed, "lateness", feed.adapter, str(month))
+    )
     deliveries = [_city_delivery(world, feed, split[0], row, month, 1, inbox)]
     if month < settings.last_month and len(split[1]):
         deliveries.append(_city_delivery(world, feed, split[1], row, month, 2, inbox))
@@ -108,7 +112,9 @@ def _bank_delivery(world: World, feed: Feed, rows: Rows, month: Month, inbox: Pa
         total = int(np.asarray(rows.columns[amount.column]).sum())
         sums[amount.header] = f"{total // 100}.{total % 100:02d}"
     sent = dialect.write(frame, feed, month, 1, inbox, mode="full", control_sums=sums)
-    return Arrival(sent.folder, lateness.arrival(world.settings.seed, feed.adapter, month, 1), "replayed"), sent.rows
+    return Arrival(
+        sent.folder, lateness.arrival(world.settings.seed, feed.adapter, month, 1), "replayed"
+    ), sent.rows
 
 
 def _city_delivery(
@@ -119,14 +125,23 @@ def _city_delivery(
     frame = dialect.to_frame(feed, rows, month, world.pools, people.region)
     halfway = faults.late_month(settings.first_month, settings.months)
     frame = faults.corrupt(
-        frame, feed, settings.faults, settings.seed, month, revision, _cumulative(world, feed, rows, row, month), halfway
+        frame,
+        feed,
+        settings.faults,
+        settings.seed,
+        month,
+        revision,
+        _cumulative(world, feed, rows, row, month),
+        halfway,
     )
     on = {fault for fault in settings.faults if faults.FAULTS[fault].hits(feed)}
     cut = faults.TRUNCATED in on and faults.struck(
         faults.TRUNCATED_SHARE, settings.seed, faults.TRUNCATED, feed, month, revision
     )
-    unnumbered = faults.UNNUMBERED in on and revision > 1 and faults.struck(
-        faults.UNNUMBERED_SHARE, settings.seed, faults.UNNUMBERED, feed, month, revision
+    unnumbered = (
+        faults.UNNUMBERED in on
+        and revision > 1
+        and faults.struck(faults.UNNUMBERED_SHARE, settings.seed, faults.UNNUMBERED, feed, month, revision)
     )
     sent = dialect.write(
         frame,

@@ -50,7 +50,9 @@ def make(settings: ProvinceSettings) -> World:
     for kind, each in subjects.items():
         pools[f"{kind}"] = each.people.tokens
         pools[f"{kind}_meter"] = population.tokens(settings.seed, f"{kind} meter", len(each.people))
-        pools[f"{kind}_account"] = population.tokens(settings.seed, f"{kind} account", len(each.accounts.subject))
+        pools[f"{kind}_account"] = population.tokens(
+            settings.seed, f"{kind} account", len(each.accounts.subject)
+        )
     return World(settings, life, trade, subjects, pools)
 
 

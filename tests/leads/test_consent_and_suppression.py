@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.purpose import Purpose
@@ -121,6 +121,7 @@ def test_a_suppression_can_be_ended_by_a_later_version():
     assert suppressed(suppressions({"subject_no": 1}, ended), ON, CUTOFF).empty
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.fixed_dictionaries(

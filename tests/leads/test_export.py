@@ -165,6 +165,22 @@ def test_a_failing_export_leaves_nothing(leads, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_exports_at_once_the_first_stays(leads, tmp_path, monkeypatch):
+    from leads.export import _manifest
+
+    def overtaken(leads, folder):
+        other = tmp_path / leads.list_version
+        other.mkdir()
+        (other / "manifest.json").write_text("the other's")
+        return _manifest(leads, folder)
+
+    monkeypatch.setattr("leads.export._manifest", overtaken)
+    with pytest.raises(GsceneError, match="exists already"):
+        export_list(leads, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [leads.list_version]
+    assert (tmp_path / leads.list_version / "manifest.json").read_text() == "the other's"
+
+
 def test_a_changed_file_shows(leads, tmp_path):
     folder = export_list(leads, tmp_path).folder
     with (folder / "leads.ndjson").open("ab") as file:

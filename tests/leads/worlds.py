@@ -78,31 +78,56 @@ def subject_id(no: int) -> str:
     return f"1:{no:040x}"
 
 
-#: One person of a random population. Values are few, so that ties and every rule occur.
-PERSON = st.fixed_dictionaries(
+#: Why somebody may have to be left out. Propensity 0.001 is worth less than the contact costs.
+FLAWS: list[dict[str, Any]] = [
+    {"branch_id": None},
+    {"consented": False},
+    {"risk_consent": False},
+    {"suppressed": True},
+    {"holds": True},
+    {"live": True},
+    {"last_contact": date(2026, 11, 1)},
+    {"last_contact": date(2026, 8, 9)},
+    {"propensity": None},
+    {"propensity": 0.001},
+    {"pd": None},
+    {"grade": None},
+    {"grade": 7},
+    {"grade": 10},
+]
+
+#: Somebody wanted. Values are few, so that equals occur.
+WANTED = st.fixed_dictionaries(
     {
-        "branch_id": st.sampled_from(["B1", "B2", "B3", None]),
-        "consented": st.sampled_from([True, True, True, False]),
-        "risk_consent": st.sampled_from([True, True, True, False]),
-        "suppressed": st.sampled_from([False, False, False, True]),
-        "holds": st.sampled_from([False, False, False, True]),
-        "live": st.sampled_from([False, False, False, True]),
-        "last_contact": st.sampled_from(
-            [
-                None,
-                None,
-                date(2026, 11, 1),
-                date(2026, 8, 8),
-                date(2026, 8, 9),
-                date(2020, 1, 1),
-            ]
-        ),
-        "propensity": st.sampled_from([None, 0.0, 0.001, 0.01, 0.03, 0.03, 0.2]),
-        "pd": st.sampled_from([None, 0.001, 0.02, 0.3]),
-        "grade": st.sampled_from([None, 1, 5, 6, 7, 10]),
+        "branch_id": st.sampled_from(["B1", "B2", "B3"]),
+        "consented": st.just(True),
+        "risk_consent": st.just(True),
+        "suppressed": st.just(False),
+        "holds": st.just(False),
+        "live": st.just(False),
+        "last_contact": st.sampled_from([None, date(2026, 8, 8), date(2020, 1, 1)]),
+        "propensity": st.sampled_from([0.02, 0.03, 0.03, 0.2]),
+        "pd": st.sampled_from([0.001, 0.02]),
+        "grade": st.sampled_from([1, 5, 6]),
     }
 )
-POPULATION = st.lists(PERSON, min_size=1, max_size=60)
+
+
+def _with_flaws(person: dict[str, Any], flaws: list[dict[str, Any]]) -> dict[str, Any]:
+    for flaw in flaws:
+        person = person | flaw
+    return person
+
+
+#: Two of three are wanted: independent random answers to ten questions would leave nearly every list empty.
+PERSON = st.one_of(
+    WANTED,
+    WANTED,
+    st.builds(_with_flaws, WANTED, st.lists(st.sampled_from(FLAWS), min_size=1, max_size=3)),
+)
+
+#: A handful, or enough to fill branches; Hypothesis alone would make a handful nearly always.
+POPULATION = st.one_of(st.lists(PERSON, min_size=1, max_size=4), st.lists(PERSON, min_size=15, max_size=40))
 
 
 def candidates_of(people: Sequence[dict[str, Any]], rules_of: LeadPolicy) -> pd.DataFrame:

@@ -136,7 +136,10 @@ def test_supplements_hold_late_and_restated_rows_and_nothing_that_was_right(clea
     assert restated and all(sent[row["grbh"]] != row for row in restated)
     share = len(late) / (len(late) + len(first))
     assert 0.3 < share < 0.56  # log-normal with median 30 and 95 % 90 days against 34 allowed: 0.43
-    assert all(row["jfzt"] == "2" and row["jfjs"] == "" for row in (sent[r["grbh"]] for r in restated if r["jfzt"] == "3"))
+    assert all(
+        row["jfzt"] == "2" and row["jfjs"] == ""
+        for row in (sent[r["grbh"]] for r in restated if r["jfzt"] == "3")
+    )
 
 
 def test_bills_are_paid_in_the_supplement_and_never_after_it_was_sent(clean):
@@ -152,7 +155,12 @@ def test_bills_are_paid_in_the_supplement_and_never_after_it_was_sent(clean):
 
 def test_returns_are_not_in_a_file_sent_before_they_were_filed(clean):
     for revision in (1, 2):
-        folder = clean.inbox / "sim_city_tax" / "enterprise.tax_vat_return" / f"{settings().first_month}-r{revision}"
+        folder = (
+            clean.inbox
+            / "sim_city_tax"
+            / "enterprise.tax_vat_return"
+            / f"{settings().first_month}-r{revision}"
+        )
         days = frame_of(folder).column("sbrq").to_pylist()
         if revision == 1:
             assert max(days) < settings().first_month.plus(1).first_day.replace(day=3).strftime("%Y%m%d")
@@ -194,9 +202,9 @@ def test_an_inbox_that_is_not_empty_is_left_alone(province):
 
 
 def test_settings_that_cannot_be_are_told():
-    for wrong in ({"months": 0}, {"residents": -1}, {"borrower_share": 1.0}, {"seed": -1}):
-        with pytest.raises(ValueError):
-            settings(**wrong)
+    for name, wrong in {"months": 0, "residents": -1, "borrower_share": 1.0, "seed": -1}.items():
+        with pytest.raises(ValueError, match=f"{name} must"):
+            settings(**{name: wrong})
 
 
 def test_an_unknown_table_is_told(tmp_path):
@@ -204,6 +212,8 @@ def test_an_unknown_table_is_told(tmp_path):
         written(tmp_path, only_tables=frozenset({"veh_violation"}))
 
 
-@pytest.mark.parametrize("size", [{"residents": 0}, {"enterprises": 0}, {"months": 1}, {"residents": 3, "enterprises": 2}])
+@pytest.mark.parametrize(
+    "size", [{"residents": 0}, {"enterprises": 0}, {"months": 1}, {"residents": 3, "enterprises": 2}]
+)
 def test_small_worlds_are_possible(tmp_path, size):
     assert written(tmp_path, **({"residents": 50, "enterprises": 50} | size)).arrivals

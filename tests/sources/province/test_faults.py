@@ -57,7 +57,9 @@ def canonical(deliveries: ProvinceDeliveries) -> tuple[dict[str, list[pa.Table]]
         sent = read_delivery(arrival.folder)
         adapter = adapters[sent.manifest.adapter]
         try:
-            delivered = DeliveredRows(read_strict_csv(sent.data, adapter.file, adapter.source_columns), sent.data.name)
+            delivered = DeliveredRows(
+                read_strict_csv(sent.data, adapter.file, adapter.source_columns), sent.data.name
+            )
             refuse_identities(delivered)
             check_control_sums(delivered, adapter, sent.manifest.control_sums)
             made = convert(delivered, adapter, schemas[adapter.target], Month.parse(sent.manifest.period))
@@ -108,7 +110,11 @@ def test_null_tokens_only_take_away_what_may_be_lost(clean_rows, tmp_path):
     lost = set()
     for adapter, tables in clean_rows.items():
         for one, other in zip(tables, rows[adapter], strict=True):
-            lost |= {name for name in one.column_names if one.column(name).null_count < other.column(name).null_count}
+            lost |= {
+                name
+                for name in one.column_names
+                if one.column(name).null_count < other.column(name).null_count
+            }
     assert lost == {
         "personal_amt", "employer_amt", "tax_withheld_amt", "output_tax_amt", "arrears_age_days", "channel", "award_amt", "role",
     }  # fmt: skip
