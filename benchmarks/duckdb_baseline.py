@@ -56,7 +56,9 @@ def run(sql: str, threads: int) -> pd.DataFrame:
 def _monthly(
     name: str, facts: FactDefinition, schema: TableSchema, files: list[Path], as_of: Month, versions: bool
 ) -> str:
-    measures = ", ".join(f"{_measure(facts, schema, spec)} AS {measure}" for measure, spec in facts.measures.items())
+    measures = ", ".join(
+        f"{_measure(facts, schema, spec)} AS {measure}" for measure, spec in facts.measures.items()
+    )
     listed = ", ".join(f"'{path}'" for path in files)
     source = f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false)"
     if versions:
@@ -67,7 +69,9 @@ def _monthly(
             f"(PARTITION BY {key} ORDER BY received_at DESC, revision DESC, row_no DESC) = 1)"
         )
     age = f"{as_of.index} - (12 * CAST(period[1:4] AS INTEGER) + CAST(period[6:7] AS INTEGER) - 1)"
-    return f"{name}_months AS (SELECT subject_no, {age} AS k, {measures} FROM {source} GROUP BY subject_no, k)"
+    return (
+        f"{name}_months AS (SELECT subject_no, {age} AS k, {measures} FROM {source} GROUP BY subject_no, k)"
+    )
 
 
 def _measure(facts: FactDefinition, schema: TableSchema, measure: Measure) -> str:

@@ -1,4 +1,4 @@
-"""Raw tables of a benchmark world, written straight into a table store: residents with social insurance, income tax and utilities.
+"""Raw tables of a benchmark world, written straight into a table store: social insurance, income tax, utilities.
 
 Shapes follow the contracts; values are random. A few per cent of subjects join late or leave early, rows come unsorted by time of
 day, and a small correction arrives a month later for every month.
@@ -39,7 +39,9 @@ def make_world(root: Path, residents: int, first: Month, months: int, seed: int 
 
 
 def _envelope(rows: pa.Table, month: Month, revision: int) -> pa.Table:
-    arrived = datetime(month.year, month.month, 28, 9, tzinfo=CHINA_TIME) + timedelta(days=7 + 30 * (revision - 1))
+    arrived = datetime(month.year, month.month, 28, 9, tzinfo=CHINA_TIME) + timedelta(
+        days=7 + 30 * (revision - 1)
+    )
     n = rows.num_rows
     extra = {
         "received_at": pa.repeat(pa.scalar(arrived, pa.timestamp("us", tz="UTC")), n),

@@ -39,9 +39,7 @@ def load_definition(path: Path, kind: type[T], **context: Any) -> T:
     """Read one YAML file as `kind`; `context` is handed to pydantic validators. Raises Refusal with file and line."""
     root = _compose(path)
     try:
-        return kind.model_validate(
-            yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER), context=context
-        )
+        return kind.model_validate(_content(path), context=context)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -58,6 +56,10 @@ def load_definition(path: Path, kind: type[T], **context: Any) -> T:
 def line_of(path: Path, *place: str | int) -> int | None:
     """1-based line of an entry, for checks that run after loading (`line_of(path, "columns", 3)`)."""
     return _line_of(_compose(path), place)
+
+
+def _content(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader either way
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -82,7 +84,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _line_of(node: yaml.Node | None, place: tuple[str | int, ...]) -> int | None:
-    """The line of the deepest part of `place` that exists in the file."""
+    """The line of the deepest part of `place` that exists in the file; parts that only pydantic knows are passed over."""
     line = None if node is None else node.start_mark.line + 1
     for part in place:
         if isinstance(node, yaml.MappingNode):
@@ -90,11 +92,7 @@ def _line_of(node: yaml.Node | None, place: tuple[str | int, ...]) -> int | None
                 if key.value == str(part):
                     line, node = key.start_mark.line + 1, value
                     break
-            else:
-                return line
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1
-        else:
-            return line
     return line

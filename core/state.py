@@ -1,6 +1,7 @@
 """The state database: what must be remembered beside the tables. SQLite by default, PostgreSQL by URL.
 
-Ledger of deliveries, receipts, releases, model versions, lead lists and the audit chain. No row-level data of any subject.
+Ledger of deliveries, receipts, releases, model versions, lead lists and the audit chain. No row-level data of any
+subject.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Dense numbers for pseudonyms: joins and windows run on int32 positions, strings stay at the boundary.
 
-A number, once given, never changes. `provider_code` keeps the code as the provider delivered it, so that a score can be sent
-back to the provider in the provider's own terms; for feeds that send pseudonyms it is the pseudonym itself.
+A number, once given, never changes. `provider_code` keeps the code as the provider delivered it, so that a score can
+be sent back to the provider in the provider's own terms; for feeds that send pseudonyms it is the pseudonym itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Tables on disk: Delta Lake, one partition a month, every file named by its own sha256.
 
-Our own Parquet files (page checksums, sorted rows, small row groups) are committed to the Delta log in one step, so a reader
-sees the old table or the new one. A file's name *is* its sha256: a reader that finds other bytes under the name refuses, which
-neither Delta nor DuckDB would notice. Replaying a commit is harmless: the same bytes under the same application version are a no-op.
+Our own Parquet files (page checksums, sorted rows, small row groups) are committed to the Delta log in one step, so a
+reader sees the old table or the new one. A file's name *is* its sha256: a reader that finds other bytes under the
+name refuses, which neither Delta nor DuckDB would notice. Replaying a commit is harmless: the same bytes under the
+same application version are a no-op.
 """
 
 from __future__ import annotations

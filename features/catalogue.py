@@ -1,7 +1,8 @@
 """The catalogue: every feature by name, with its formula, window, unit, purposes, sign, missing-value meaning and phrase.
 
-A feature set is one YAML file in `features/catalogue/`. Adding a feature is one entry and no Python. On load each entry is checked
-against the facts and contracts it stands on: a feature can't claim a purpose that one of its source columns doesn't allow.
+A feature set is one YAML file in `features/catalogue/`. Adding a feature is one entry and no Python. On load each
+entry is checked against the facts and contracts it stands on: a feature can't claim a purpose that one of its source
+columns doesn't allow.
 """
 
 from __future__ import annotations

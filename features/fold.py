@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from core.money import fen
 from core.table_schema import ColumnType, TableSchema
-from core.table_store import CHUNK
 from features.fact_definition import Comparison, Condition, FactDefinition, Measure
 
 #: Resolves versions: (raw rows of the month, cutoff) -> the rows as known then. See `sources.versions`.
@@ -31,8 +30,9 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
     """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by chunk of subjects,
     known_at, subject_no.
 
-    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. Sums of
-    amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that the order of rows and deliveries can't matter.
+    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. Sums
+    of amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that
+    the order of rows and deliveries can't matter.
     """
     moments = pc.unique(raw.column("received_at")).sort()
     blocks = []

@@ -1,7 +1,7 @@
 """Read folded months as arrays held side by side, as they were known at a cutoff.
 
-Within a chunk of subjects a month's file is a base block (nearly every subject) followed by small blocks of corrections. Reading with a
-cutoff applies the blocks in the order of `known_at` and stops there.
+Within a chunk of subjects a month's file is a base block (nearly every subject) followed by small blocks of
+corrections. Reading with a cutoff applies the blocks in the order of `known_at` and stops there.
 """
 
 from __future__ import annotations

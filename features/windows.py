@@ -1,8 +1,8 @@
 """Window formulas: pure functions of one subject-column per position, over months held side by side.
 
-Every function takes a `Span`, months side by side with the oldest first, and returns float64 of shape (subjects,), NaN = missing. Sums
-run month by month, so a subject's value depends neither on its neighbours nor on how subjects are chunked: results are equal to
-the bit.
+Every function takes a `Span`, months side by side with the oldest first, and returns float64 of shape (subjects,),
+NaN = missing. Sums run month by month, so a subject's value depends neither on its neighbours nor on how subjects are
+chunked: results are equal to the bit.
 """
 
 from __future__ import annotations

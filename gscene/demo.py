@@ -40,8 +40,8 @@ def demo(
 
     模拟一个小省份，从原始交付一直跑到营销名单。
 
-    The people and firms are made up; the way is the real one: dialect files with faults, adapters, contracts, facts, features, models,
-    scores, lists.
+    The people and firms are made up; the way is the real one: dialect files with faults, adapters,
+    contracts, facts, features, models, scores, lists.
     """
     from pipelines.workplace import Workplace
     from sources.arrivals import read_schedule

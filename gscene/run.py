@@ -57,7 +57,7 @@ def run(
     finish(workplace, as_of, reporter)
 
 
-def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # type: ignore[no-untyped-def,type-arg]
+def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
     """Enter deliveries in the ledger; all are tried, the first refusal is raised afterwards."""
     from sources.arrivals import receive
 

@@ -1,4 +1,4 @@
-"""The list of one policy and as-of month, from what the store knows: scores, consents, suppressions, holdings, contacts, features."""
+"""The list of one policy and month, from what the store knows: scores, consents, suppressions, holdings, contacts, features."""
 
 from __future__ import annotations
 

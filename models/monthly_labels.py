@@ -1,7 +1,7 @@
 """Keep outcomes of as-of months in the store: `labels/<subject>/<label kind>`, one row per subject.
 
-An outcome is what was known when its performance window closed: T + window, at that month's knowledge cutoff. Later corrections of
-account records don't rewrite history.
+An outcome is what was known when its performance window closed: T + window, at that month's knowledge cutoff. Later
+corrections of account records don't rewrite history.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def score_monthly(
         rows=len(rows),
         mean_pd=float(rows["pd"].mean()) if len(rows) else 0.0,
         by_grade={
-            int(grade): int(count) for grade, count in rows["grade"].value_counts().sort_index().items()
+            grade: int((rows["grade"] == grade).sum()) for grade in sorted(set(rows["grade"].tolist()))
         },
         model_version=name,
         file=file,

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from core.months import Month
 from core.subject import SubjectKind
 from pipelines.partitions import as_of_months
 
@@ -63,7 +64,7 @@ def _monthly(job: str, day: int, hour: int) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def monthly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        last = as_of_months.get_last_partition_key(current_time=context.scheduled_execution_time)
-        return dg.RunRequest(partition_key=last)
+        now = context.scheduled_execution_time
+        return dg.RunRequest(partition_key=str(Month(now.year, now.month).plus(-1)))
 
     return monthly

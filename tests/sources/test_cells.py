@@ -15,7 +15,7 @@ from sources import cells
 from sources.written_dates import DateForm, read_day
 
 
-def money(texts: list[str], unit: str = "CNY") -> list[Decimal | None | str]:
+def money(texts: list[str], unit: str = "CNY") -> list[Decimal | str | None]:
     array = pa.array(texts, pa.string())
     read = cells.money(array, cells.missing(array, [""]), unit)
     return ["bad" if bad else value for value, bad in zip(read.values.to_pylist(), read.bad, strict=True)]
