@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from core.clock import SystemClock
+from core.errors import GsceneError
 from core.months import Month
 from gscene.console import Reporter
 from gscene.options import MonthType, home_option, json_option
 from gscene.run import finish, receive_all
+
+if TYPE_CHECKING:
+    from sources.province.settings import ProvinceSettings
+
+#: Which province a home folder holds.
+NOTE = "province.json"
 
 
 @click.command()
@@ -51,7 +60,7 @@ def demo(
     reporter = Reporter(as_json)
     workplace = Workplace.open(home, SystemClock(), reporter)
     inbox = workplace.settings.home / "inbox"
-    settings = ProvinceSettings(
+    province = ProvinceSettings(
         residents=residents,
         enterprises=enterprises,
         first_month=as_of.plus(1 - months),
@@ -59,15 +68,47 @@ def demo(
         seed=seed,
         faults=chosen_faults(faults),
     )
-    simulate(settings, inbox, reporter)
+    if not already_made(province, workplace.settings.home):
+        simulate(province, inbox, reporter)
+        remember(province, workplace.settings.home)
     receive_all(workplace, read_schedule(inbox / "arrivals.json"), reporter)
     finish(workplace, as_of, reporter)
 
 
+def already_made(province: ProvinceSettings, home: Path) -> bool:
+    """Whether this very province lies in the home folder; GsceneError where another one does."""
+    if not (home / "inbox").exists():
+        return False
+    note = home / NOTE
+    if note.exists() and note.read_text(encoding="utf-8") == _told(province):
+        return True
+    raise GsceneError(
+        f"{home} holds another province or an unfinished one.",
+        "Choose another folder with --home, or delete this one.",
+    )
+
+
+def remember(province: ProvinceSettings, home: Path) -> None:
+    """Note which province was made; written last, so that a broken-off simulation isn't taken for a whole one."""
+    (home / NOTE).write_text(_told(province), encoding="utf-8")
+
+
+def _told(province: ProvinceSettings) -> str:
+    values = {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in vars(province).items()
+    }
+    return json.dumps(values, default=str, sort_keys=True, indent=1) + "\n"
+
+
 def chosen_faults(text: str) -> frozenset[str]:
     """`default`, `none` or a list of fault numbers."""
-    from sources.province.faults import DEFAULT_FAULTS
+    from sources.province.faults import DEFAULT_FAULTS, FAULTS
 
     if text in ("default", "none"):
         return DEFAULT_FAULTS if text == "default" else frozenset()
-    return frozenset(part.strip().upper() for part in text.split(",") if part.strip())
+    asked = frozenset(part.strip().upper() for part in text.split(",") if part.strip())
+    unknown = sorted(asked - set(FAULTS))
+    if unknown:
+        raise click.UsageError(f"--faults: {', '.join(unknown)} is not one of {', '.join(sorted(FAULTS))}")
+    return asked

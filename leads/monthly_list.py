@@ -118,6 +118,7 @@ def list_monthly(
             audit.record(session, clock, "leads", "leads.empty", version, {"candidates": int(registry.size)})
         return Listed(version, settings.out, 0, 0, _steps(leads))
     store.replace(lead_table(policy), str(as_of), assignments)
+    write_vault(settings.home / "vault" / f"{version}.csv", leads, registry)
     record_derivation(state, store, clock, (lead_table(policy), str(as_of)), used, policy.sha256)
     with state.session() as session:
         publish(session, clock, "leads", leads, as_of, settings.out / "leads")
@@ -127,6 +128,22 @@ def list_monthly(
         session.add(Release(name=version, as_of=str(as_of), tables=tables, released_at=clock.now()))
     with state.session() as session:
         return _listed(session.get_one(PublishedList, version), store, policy, as_of)
+
+
+def write_vault(file: Path, leads: LeadList, registry: SubjectRegistry) -> None:
+    """The hand-over to the bank's vault: lead_id, lead_token and the provider's code, readable by its owner alone.
+
+    Whoever holds a list can't tell who is on it; whoever holds this file can. It never lies beside the list.
+    """
+    listed = leads.assignments[leads.assignments["arm"] == "treat"]
+    codes = registry.provider_codes(listed["subject_no"].to_numpy(dtype=np.int32)).to_pylist()
+    code_of = dict(zip(listed["lead_id"], codes, strict=True))
+    rows = leads.rows[["lead_id", "lead_token"]].assign(provider_code=leads.rows["lead_id"].map(code_of))
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = file.with_suffix(".part")
+    part.touch(mode=0o600)
+    rows.to_csv(part, index=False)
+    part.replace(file)
 
 
 def list_day(as_of: Month, cutoff_days: int) -> date:
@@ -168,8 +185,9 @@ def _build(
         value = [below_value(policy.minimum_value_amt)] if policy.minimum_value_amt is not None else []
         rules = [product_holder(), unscored(), *gate, *value, in_global_holdout(), in_campaign_holdout()]
     else:
-        propensity = store.read(scores.acquisition, [str(as_of)], columns=["subject_no", "pd"]).to_pandas()
-        acquisition = propensity.rename(columns={"pd": "propensity"})
+        columns = ["subject_no", "pd", "model_version"]
+        propensity = store.read(scores.acquisition, [str(as_of)], columns=columns).to_pandas()
+        acquisition = propensity[["subject_no", "pd"]].rename(columns={"pd": "propensity"})
         register = _register(store, policy, "consent_register", as_of)
         consent = consented(register, Purpose.MARKETING, on, cutoff, policy.consent_kinds)
         risk_consent = consented(register, Purpose.RISK, on, cutoff, policy.consent_kinds)
@@ -182,7 +200,8 @@ def _build(
         suppressions=suppressions, branches=branches, risk=risk, risk_consent=risk_consent, holders=holders,
         contacts=contacts, live_leads=_live(store, policy, as_of, on),
     )  # fmt: skip
-    model_version = ",".join(sorted(set(risk["model_version"])))
+    acquired = pd.Series(dtype=str) if scores.acquisition is None else propensity["model_version"]
+    model_version = ",".join(sorted({*acquired, *risk["model_version"]}))
     return build_list(
         candidates, policy, campaign_id=campaign, list_version=version, on=on, key=key, model_version=model_version,
         generated_at=clock.now(), why_now=_why_now(store, policy, feature_set, as_of), rules=rules,
