@@ -38,6 +38,13 @@ def make_world(root: Path, residents: int, first: Month, months: int, seed: int 
             )
 
 
+def arrival(month: Month, revision: int) -> datetime:
+    """When a revision of a month was received: within the month's cutoff, and a month later."""
+    return datetime(month.year, month.month, 28, 9, tzinfo=CHINA_TIME) + timedelta(
+        days=7 + 30 * (revision - 1)
+    )
+
+
 def _envelope(rows: pa.Table, month: Month, revision: int) -> pa.Table:
     arrived = datetime(month.year, month.month, 28, 9, tzinfo=CHINA_TIME) + timedelta(
         days=7 + 30 * (revision - 1)

@@ -135,7 +135,17 @@ class TableStore:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid.uuid4().hex}.part"
         # lz4 decodes twice as fast as zstd here and costs a quarter more space.
-        with pq.ParquetWriter(part, data.schema, compression="lz4", write_page_checksum=True) as writer:
+        numbers = [field.name for field in data.schema if _is_number(field.type)]
+        with pq.ParquetWriter(
+            part,
+            data.schema,
+            compression="lz4",
+            write_page_checksum=True,
+            # Split bytes pack numbers tighter than a dictionary and decode faster; one page a column spares the rest.
+            use_dictionary=[name for name in data.schema.names if name not in numbers],
+            column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+            data_page_size=1 << 22,
+        ) as writer:
             for piece in _row_groups(data):
                 writer.write_table(piece, row_group_size=max(1, piece.num_rows))
         digest, size = _sha256(part), part.stat().st_size
@@ -330,6 +340,10 @@ class TableStore:
                 "Restore it from backup or run the stage that made it again.",
             )
         self._verified[key] = True
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) and kind.bit_width >= 32) or bool(pa.types.is_floating(kind))
 
 
 def _row_groups(data: pa.Table) -> Iterator[pa.Table]:

@@ -6,19 +6,15 @@ only the subjects it touched. Whoever reads with a cutoff applies the blocks in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.money import fen
 from core.table_schema import ColumnType, TableSchema
+from core.table_store import CHUNK
 from features.fact_definition import Comparison, Condition, FactDefinition, Measure
-
-#: Resolves versions: (raw rows of the month, cutoff) -> the rows as known then. See `sources.versions`.
-Resolve = Callable[[pa.Table, datetime], pa.Table]
+from sources.versions import Resolver
 
 #: Quantities (kWh, m3) are added up in ten-thousandths, as integers: a float sum would depend on the order of rows.
 QUANTITY_PARTS = 10_000
@@ -26,26 +22,38 @@ QUANTITY_PARTS = 10_000
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
 
-def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, resolve: Resolve) -> pa.Table:
+def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, resolve: Resolver) -> pa.Table:
     """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by chunk of subjects,
     known_at, subject_no.
 
     A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. Sums
-    of amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that
-    the order of rows and deliveries can't matter.
+    of amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that the order of
+    rows and deliveries can't matter.
     """
     moments = pc.unique(raw.column("received_at")).sort()
     blocks = []
     for position, moment in enumerate(moments):
-        current = resolve(raw, moment.as_py())
-        if position > 0:
-            arrived = raw.filter(pc.equal(raw.column("received_at"), moment)).column("subject_no").to_numpy()
-            touched = np.union1d(arrived, _vanished(resolve(raw, moments[position - 1].as_py()), current))
-            current = current.filter(pc.is_in(current.column("subject_no"), pa.array(touched)))
+        at = moment.as_py()
+        if position == 0:
+            blocks.append(_block(resolve(raw, at), definition, schema, moment, None))
+        elif resolve.replaces(at):
+            current = resolve(raw, at)
+            before = resolve(raw, moments[position - 1].as_py())
+            touched = np.union1d(
+                before.column("subject_no").to_numpy(), current.column("subject_no").to_numpy()
+            )
+            blocks.append(_block(current, definition, schema, moment, touched))
         else:
-            touched = None
-        blocks.append(_block(current, definition, schema, moment, touched))
-    return pa.concat_tables(blocks) if blocks else fact_schema(definition, schema).empty_table()
+            touched = _touched(raw, moment, schema)
+            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched)))
+            blocks.append(_block(resolve(theirs, at), definition, schema, moment, touched))
+    if not blocks:
+        return fact_schema(definition, schema).empty_table()
+    facts = pa.concat_tables(blocks).combine_chunks()
+    if len(blocks) == 1:
+        return facts
+    # Chunk by chunk, so that a reader of one chunk finds all versions of its subjects in one row group.
+    return facts.take(pa.array(np.argsort(facts.column("subject_no").to_numpy() // CHUNK, kind="stable")))
 
 
 def fact_schema(definition: FactDefinition, schema: TableSchema) -> pa.Schema:
@@ -56,13 +64,26 @@ def fact_schema(definition: FactDefinition, schema: TableSchema) -> pa.Schema:
 
 
 def _measure_type(name: str, definition: FactDefinition, schema: TableSchema) -> pa.DataType:
-    if definition.is_money(name, schema):
+    kind = definition.measures[name].agg
+    if kind == "sum" and definition.is_money(name, schema):
         return pa.int64()
-    return pa.int32() if definition.measures[name].agg in ("count", "distinct", "code_rank") else pa.float64()
+    # Measures that are often missing are float64 with NaN: they are read without a copy, and fen stay exact below 2^53.
+    return pa.int32() if kind in ("count", "distinct") else pa.float64()
 
 
-def _vanished(before: pa.Table, after: pa.Table) -> np.ndarray:
-    return np.setdiff1d(before.column("subject_no").to_numpy(), after.column("subject_no").to_numpy())
+def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarray:
+    """Subjects whose facts may change by what arrived at the moment, sorted.
+
+    Those of the rows themselves; and where the business key doesn't name the subject (an account, a case), those of
+    other rows under the same key: a meter that passes to another holder leaves the first one's facts.
+    """
+    arrived = raw.filter(pc.equal(raw.column("received_at"), moment))
+    subjects = arrived.column("subject_no").to_numpy()
+    if schema.business_key and "subject_id" not in schema.business_key:
+        name = next(column for column in schema.business_key if column != "period")
+        same = raw.filter(pc.is_in(raw.column(name), arrived.column(name).combine_chunks()))
+        subjects = np.concatenate([subjects, same.column("subject_no").to_numpy()])
+    return np.unique(subjects)
 
 
 def _block(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from core.errors import GsceneError
+from core.errors import GateRefused, GsceneError
 from core.months import Month
+from expectations.receipts import require_receipts
 from pipelines.workplace import Workplace
 
 _TEMPLATE = Path(__file__).parent / "dagster.yaml"
@@ -27,8 +28,11 @@ def prepare_instance(home: Path) -> Path:
 def launch(workplace: Workplace, assets: Sequence[dg.AssetKey], first: Month, last: Month) -> str:
     """Materialise `assets` (with their checks) for the months first..last in one run in this process; returns the run id.
 
-    An expected failure inside an asset comes out as it was raised; a failed blocking check is a GsceneError.
+    An expected failure inside an asset comes out as it was raised; a failed blocking check is a GsceneError that names the
+    months and the rules.
     """
+    from dagster._core.errors import DagsterAssetCheckFailedError
+
     from pipelines.build import build_definitions
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -44,16 +48,32 @@ def launch(workplace: Workplace, assets: Sequence[dg.AssetKey], first: Month, la
             "dagster/asset_partition_range_end": str(last),
         }
         span: dict[str, object] = {"partition_key": str(first)} if first == last else {"tags": tags}
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=list(assets),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=True,
-            **span,  # type: ignore[arg-type]
-        )
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=list(assets),
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=True,
+                **span,  # type: ignore[arg-type]
+            )
+        except DagsterAssetCheckFailedError as error:
+            raise _broken_contract(workplace, assets, first, last) or GsceneError(str(error)) from None
     if not result.success:
         raise GsceneError(
             f"run {result.run_id} failed.",
             "Look at the run in the Dagster pages: gscene up.",
         )
     return str(result.run_id)
+
+
+def _broken_contract(
+    workplace: Workplace, assets: Sequence[dg.AssetKey], first: Month, last: Month
+) -> GsceneError | None:
+    """What the latest receipts of the run's raw months say; None where all of them passed."""
+    for table in ("/".join(key.path) for key in assets if key.path[0] == "raw"):
+        months = [m for m in workplace.store.partitions(table) if str(first) <= m <= str(last)]
+        try:
+            require_receipts(workplace.state, workplace.store, table, months)
+        except GateRefused as refused:
+            return GsceneError(refused.message, refused.remedy)
+    return None

@@ -66,12 +66,37 @@ def ledger_deliveries(
         }
 
 
+@dataclass(frozen=True)
+class Resolver:
+    """The rule with one table's schema and ledger filled in: (raw rows, cutoff) -> the rows as known then."""
+
+    schema: TableSchema
+    deliveries: Mapping[int, KnownDelivery]
+
+    def __call__(self, table: pa.Table, cutoff: datetime) -> pa.Table:
+        """`as_known`."""
+        return as_known(table, self.schema, cutoff, self.deliveries)
+
+    def replaces(self, moment: datetime) -> bool:
+        """Whether a full delivery received at this moment replaced rows of its feed that had come before."""
+        return any(
+            entry.full and entry.received_at == moment and self._came_before(entry)
+            for entry in self.deliveries.values()
+        )
+
+    def _came_before(self, full: KnownDelivery) -> bool:
+        return any(
+            (other.source, other.period) == (full.source, full.period)
+            and other.received_at < full.received_at
+            for other in self.deliveries.values()
+        )
+
+
 def resolver(
     schema: TableSchema, state: StateDatabase, raw_table: str, period: str | None = None
-) -> Callable[[pa.Table, datetime], pa.Table]:
-    """`as_known` with the ledger filled in: (raw rows, cutoff) -> the rows as known then."""
-    deliveries = ledger_deliveries(state, raw_table, period)
-    return lambda table, cutoff: as_known(table, schema, cutoff, deliveries)
+) -> Resolver:
+    """The rule for one raw table, with the ledger of one month or of all."""
+    return Resolver(schema, ledger_deliveries(state, raw_table, period))
 
 
 def as_known(

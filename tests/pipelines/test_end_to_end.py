@@ -1,0 +1,268 @@
+"""A province so small that it fits a test, from raw deliveries to lists, twice: the second time nothing may change."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from core import audit
+from core.clock import FixedClock
+from core.months import Month, knowledge_cutoff
+from core.progress import SilentProgress
+from core.state import Delivery, LeadList, ModelVersion
+from core.subject import SubjectKind
+from pipelines.catch_up import CaughtUp, bring_up_to_date
+from pipelines.workplace import Workplace
+from sources.arrivals import read_schedule, receive
+from sources.province.settings import ProvinceSettings
+from sources.province.simulate import simulate
+
+pytestmark = pytest.mark.slow
+
+AS_OF = Month(2025, 10)
+MONTHS = 30
+#: The day that lists of the as-of month are for: the day after its knowledge cutoff.
+ON = date(2025, 11, 6)
+LISTS = {
+    SubjectKind.RESIDENT: "resident_consumer_loan",
+    SubjectKind.ENTERPRISE: "enterprise_credit_line",
+}
+
+
+@dataclass(frozen=True)
+class Province:
+    """The home after the first and the second run, and what each left behind."""
+
+    workplace: Workplace
+    first: CaughtUp
+    second: CaughtUp
+    versions: dict[str, int]
+    versions_again: dict[str, int]
+    lists: list[str]
+
+
+@pytest.fixture(scope="module")
+def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
+    home = tmp_path_factory.mktemp("province") / "home"
+    home.mkdir()
+    # A few hundred rows train faster without threads that wait for each other.
+    (home / "gscene.yaml").write_text("threads: 1\n", encoding="utf-8")
+    workplace = Workplace.open(home, FixedClock(datetime(2025, 11, 6, 4, tzinfo=UTC)))
+    settings = ProvinceSettings(
+        residents=RESIDENTS, enterprises=ENTERPRISES, first_month=AS_OF.plus(1 - MONTHS), months=MONTHS, seed=1
+    )  # fmt: skip
+    simulate(settings, home / "inbox", SilentProgress())
+    for arrival in read_schedule(home / "inbox" / "arrivals.json"):
+        receive(arrival, workplace.settings.archive, workplace.state, workplace.clock)
+    first = bring_up_to_date(workplace, AS_OF)
+    versions, lists = versions_of(workplace), published(workplace)
+    reopened = Workplace.open(home, FixedClock(datetime(2025, 11, 7, 4, tzinfo=UTC)))
+    second = bring_up_to_date(reopened, AS_OF)
+    return Province(reopened, first, second, versions, versions_of(reopened), lists)
+
+
+RESIDENTS, ENTERPRISES = 600, 700
+
+
+def versions_of(workplace: Workplace) -> dict[str, int]:
+    return {table: workplace.store.version(table) for table in workplace.store.tables()}
+
+
+def published(workplace: Workplace) -> list[str]:
+    with workplace.state.session() as session:
+        return sorted(session.scalars(select(LeadList.list_version)))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# -- it runs -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_model_and_list_of_the_province_is_made(province: Province) -> None:
+    assert sorted(province.first.models) == [
+        "enterprise_acquisition", "enterprise_risk", "resident_acquisition", "resident_risk",
+    ]  # fmt: skip
+    assert sorted(province.first.lists) == sorted(LISTS.values())
+    assert len(province.lists) == 2
+
+
+def test_every_delivered_row_is_accounted_for(province: Province) -> None:
+    with province.workplace.state.session() as session:
+        entries = list(session.scalars(select(Delivery)))
+        assert {entry.state for entry in entries} == {"ACCEPTED"}
+        for entry in entries:
+            left = sum(reason.rows for reason in entry.left_out)
+            assert entry.rows_delivered == (entry.rows_accepted or 0) + left, entry.delivery_no
+        told = Counter[str]()
+        for entry in entries:
+            told[f"raw/{entry.subject}/{entry.table}"] += entry.rows_accepted or 0
+    store = province.workplace.store
+    for table, rows in told.items():
+        assert sum(store.rows(table, period) for period in store.partitions(table)) == rows, table
+
+
+# -- nothing new, nothing changes --------------------------------------------------------------------------------------
+
+
+def test_running_again_with_nothing_new_changes_no_table(province: Province) -> None:
+    assert province.second == province.first
+    assert province.versions_again == province.versions
+
+
+def test_running_again_publishes_no_second_list(province: Province) -> None:
+    assert published(province.workplace) == province.lists
+    assert (
+        sorted(folder.name for folder in (province.workplace.settings.out / "leads").iterdir())
+        == province.lists
+    )
+
+
+def test_there_is_one_training_and_one_mlflow_run_a_model(province: Province) -> None:
+    with province.workplace.state.session() as session:
+        recorded = {v.name: v.mlflow_run_id for v in session.scalars(select(ModelVersion))}
+        assert session.query(ModelVersion).count() == 4
+    file = province.workplace.settings.home / "mlflow.db"
+    with sqlite3.connect(file) as database:
+        runs = [run for (run,) in database.execute("select run_uuid from runs")]
+    assert sorted(runs) == sorted(recorded.values())
+
+
+def test_the_audit_chain_tells_of_everything_once(province: Province) -> None:
+    with province.workplace.state.session() as session:
+        assert audit.verify(session) > 0
+        actions = Counter(session.scalars(select(audit.AuditEvent.action)))
+        deliveries = session.query(Delivery).count()
+    assert actions["delivery.accepted"] == deliveries
+    assert actions["model.trained"] == 4
+    assert actions["leads.publish"] == 2
+
+
+# -- who is on a list --------------------------------------------------------------------------------------------------
+
+
+def register(province: Province, kind: SubjectKind, name: str, key: list[str]) -> pd.DataFrame:
+    """The register as known at the cutoff of the as-of month: the latest version of every entry."""
+    rows = province.workplace.store.read(f"raw/{kind}/{name}").to_pandas(date_as_object=True)
+    rows = rows[rows["received_at"] <= pd.Timestamp(knowledge_cutoff(AS_OF))]
+    rows = rows.sort_values(["received_at", "revision", "delivery_no", "row_no"], kind="stable")
+    return rows.drop_duplicates(key, keep="last")
+
+
+def in_force(row: Any) -> bool:
+    """Whether a consent allows contact on the day, by itself."""
+    return (
+        row.kind in ("separate", "written")
+        and row.granted_at <= ON
+        and (pd.isna(row.valid_to) or row.valid_to > ON)
+        and pd.isna(row.withdrawn_at)
+    )
+
+
+def approached(province: Province, kind: SubjectKind) -> set[int]:
+    """Subjects that the list approaches."""
+    table = province.workplace.store.read(f"leads/{kind}/{LISTS[kind]}", [str(AS_OF)]).to_pandas()
+    return set(table.loc[table["arm"] == "treat", "subject_no"])
+
+
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_nobody_is_listed_without_consent(province: Province, kind: SubjectKind) -> None:
+    consents = register(province, kind, "consent_register", ["consent_id"])
+    consents = consents[consents["purpose"] == "marketing"]
+    allowed = {row.subject_no for row in consents.itertuples() if in_force(row)}
+    withdrawn = consents[consents["withdrawn_at"].notna()]
+    # A withdrawal ends every consent granted up to that day.
+    taken_back = {
+        row.subject_no
+        for row in withdrawn.itertuples()
+        if not any(
+            in_force(other) and other.granted_at > row.withdrawn_at
+            for other in consents[consents["subject_no"] == row.subject_no].itertuples()
+        )
+    }
+    listed = approached(province, kind)
+    assert listed, "an empty list would prove nothing"
+    assert set(consents["subject_no"]) - allowed, "nobody without consent would prove nothing"
+    assert listed <= allowed - taken_back
+
+
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_nobody_is_listed_who_is_suppressed(province: Province, kind: SubjectKind) -> None:
+    entries = register(province, kind, "suppression", ["subject_no", "scope", "from_date"])
+    now = {
+        row.subject_no
+        for row in entries.itertuples()
+        if row.from_date <= ON and (pd.isna(row.to_date) or row.to_date >= ON)
+    }
+    assert now, "nobody suppressed would prove nothing"
+    assert not approached(province, kind) & now
+
+
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_nobody_is_listed_who_holds_the_product_or_was_asked_lately(
+    province: Province, kind: SubjectKind
+) -> None:
+    store, policy = province.workplace.store, LISTS[kind]
+    from leads.policy import load_policies
+
+    products = load_policies()[policy].holder_products
+    accounts = store.read(f"raw/{kind}/bk_account_month", [str(AS_OF)]).to_pandas()
+    holders = set(accounts.loc[accounts["product"].isin(products), "subject_no"])
+    assert holders and not approached(province, kind) & holders
+    asked = store.read(f"raw/{kind}/mk_assignment").to_pandas()
+    days = load_policies()[policy].contact.cool_off_days
+    lately = asked[(asked["arm"] == "treat") & (asked["assigned_date"] > ON - timedelta(days=days))]
+    assert not approached(province, kind) & set(lately["subject_no"])
+
+
+# -- what goes out -----------------------------------------------------------------------------------------------------
+
+
+def test_score_files_have_the_agreed_columns_and_everyone_once(province: Province) -> None:
+    for name in province.first.models:
+        file = province.workplace.settings.out / "scores" / name / f"{AS_OF}.csv"
+        rows = rows_of(file)
+        assert file.read_text(encoding="utf-8").splitlines()[0].replace('"', "") == (
+            "provider_code,subject_id,as_of,pd,grade"
+        )
+        kind = SubjectKind(name.split("_")[0])
+        stored = province.workplace.store.read(f"scores/{kind}/{name}", [str(AS_OF)])
+        assert len(rows) == stored.num_rows == len({row["subject_id"] for row in rows})
+        assert {row["as_of"] for row in rows} == {str(AS_OF)}
+        assert all(0.0 < float(row["pd"]) < 1.0 and 1 <= int(row["grade"]) <= 10 for row in rows)
+        assert [row["provider_code"] for row in rows] == sorted(row["provider_code"] for row in rows)
+
+
+def test_lists_name_no_score_and_no_feature(province: Province) -> None:
+    features = {f for s in province.workplace.blueprint.feature_sets.values() for f in s.names}
+    for folder in (province.workplace.settings.out / "leads").iterdir():
+        for file in folder.glob("*.csv"):
+            header = set(rows_of(file)[0]) if rows_of(file) else set()
+            assert not header & (features | {"pd", "points", "grade", "propensity", "subject_no"}), file.name
+
+
+def test_no_pseudonym_is_in_logs_ledgers_or_metadata(province: Province) -> None:
+    """`k1:` begins every pseudonym; tables and the files that go out hold them, nothing else may."""
+    home = province.workplace.settings.home
+    sample = province.workplace.registry(SubjectKind.RESIDENT).table().column("subject_id")[0].as_py()
+    assert sample.startswith("k1:")
+    searched = [
+        path
+        for place in ("dagster", "mlflow.db", "mlflow-artifacts", "state.db", "models", "out/reports")
+        for path in ([home / place] if (home / place).is_file() else sorted((home / place).rglob("*")))
+        if path.is_file()
+    ]
+    assert {"mlflow.db", "state.db"} <= {path.name for path in searched}
+    assert any("history" in path.parts for path in searched)
+    assert [str(path.relative_to(home)) for path in searched if b"k1:" in path.read_bytes()] == []
