@@ -50,6 +50,7 @@ def run(sql: str, threads: int) -> pd.DataFrame:
     import duckdb
 
     connection = duckdb.connect(config={"threads": threads})
+    connection.execute("SET enable_progress_bar = false")
     return connection.execute(sql).df()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
@@ -56,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(ExitCode.FAILED)
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            _tell_json({"error": error.format_message(), "remedy": "gscene --help", "exit_code": int(ExitCode.USAGE)})
+        else:
+            error.show()
         sys.exit(ExitCode.USAGE)
     except GsceneError as error:
         _tell(error, as_json)
@@ -64,17 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _tell(error: GsceneError, as_json: bool) -> None:
-    reporter = Reporter(as_json)
     if as_json:
-        reporter.result = {
-            "error": error.message,
-            "remedy": error.remedy,
-            "exit_code": int(error.exit_code),
-        }
-        if isinstance(error, Refusal):
-            reporter.result |= {"code": error.code, "place": error.place}
-        reporter.finish()
+        told = {"error": error.message, "remedy": error.remedy, "exit_code": int(error.exit_code)}
+        _tell_json(told | ({"code": error.code, "place": error.place} if isinstance(error, Refusal) else {}))
         return
+    people = Reporter().people
     kind = (
         error.code
         if isinstance(error, Refusal)
@@ -82,11 +80,18 @@ def _tell(error: GsceneError, as_json: bool) -> None:
         if isinstance(error, GateRefused)
         else "Failed"
     )
-    reporter.people.print(f"[bold red]{kind}[/]", error.message, markup=True)
+    # Texts hold paths: brackets in them are no markup, and they are copied, so they aren't folded.
+    people.print(Text.assemble((kind, "bold red"), " ", error.message), soft_wrap=True)
     if isinstance(error, Refusal) and error.place:
-        reporter.people.print(f"  where:  {error.place}", markup=False)
+        people.print(Text(f"  where:  {error.place}"), soft_wrap=True)
     if error.remedy:
-        reporter.people.print(f"  remedy: {error.remedy}", markup=False)
+        people.print(Text(f"  remedy: {error.remedy}"), soft_wrap=True)
+
+
+def _tell_json(told: dict[str, object]) -> None:
+    reporter = Reporter(as_json=True)
+    reporter.result = told
+    reporter.finish()
 
 
 def default_home(name: str) -> Path:

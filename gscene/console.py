@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -43,7 +44,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """A line for people; nothing with `--json`."""
         if not self.as_json:
-            self.people.print(text)
+            self.people.print(text, markup=False, soft_wrap=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table for people; nothing with `--json`."""
@@ -54,7 +55,7 @@ class Reporter:
             numeric = rows and all(isinstance(row[position], int | float) for row in rows)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(f"{cell:,}" if isinstance(cell, int) else _text(cell) for cell in row))
+            table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(_text(cell)) for cell in row))
         self.people.print(table)
 
     def results(self, values: Mapping[str, Any]) -> None:

@@ -60,14 +60,17 @@ def demo(
     reporter = Reporter(as_json)
     workplace = Workplace.open(home, SystemClock(), reporter)
     inbox = workplace.settings.home / "inbox"
-    province = ProvinceSettings(
-        residents=residents,
-        enterprises=enterprises,
-        first_month=as_of.plus(1 - months),
-        months=months,
-        seed=seed,
-        faults=chosen_faults(faults),
-    )
+    try:
+        province = ProvinceSettings(
+            residents=residents,
+            enterprises=enterprises,
+            first_month=as_of.plus(1 - months),
+            months=months,
+            seed=seed,
+            faults=chosen_faults(faults),
+        )
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
     if not already_made(province, workplace.settings.home):
         simulate(province, inbox, reporter)
         remember(province, workplace.settings.home)

@@ -72,7 +72,7 @@ def _packages(_home: Path) -> Finding:
             installed = "missing"
         if installed != locked.get(name, installed):
             wrong.append(f"{name} {installed} (lock: {locked[name]})")
-    return Finding("packages", not wrong, ", ".join(wrong) or "as in uv.lock", "Run `make env`.")
+    return Finding("packages", not wrong, ", ".join(wrong) or "as in uv.lock", "Run `make install`.")
 
 
 def _locked_versions() -> dict[str, str]:

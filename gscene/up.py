@@ -52,6 +52,8 @@ def up(home: Path, dagster_port: int, mlflow_port: int) -> None:
         "DAGSTER_HOME": str(prepare_instance(settings.dagster_home)),
         "GSCENE_HOME": str(settings.home),
     }
+    # A service manager says SIGTERM where a person says Ctrl-C; both must take the servers along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     servers = {
         f"http://127.0.0.1:{dagster_port}": _start(
             ["dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(dagster_port)],

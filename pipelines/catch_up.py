@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from core.errors import GsceneError
+from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.subject import SubjectKind
 from models.definition import ModelDefinition
@@ -32,7 +32,10 @@ class CaughtUp:
 
 
 def take_in_waiting(workplace: Workplace) -> None:
-    """Take in every delivery that waits and fold its month; tables with the same months share one run."""
+    """Take in every delivery that waits and fold its month; tables with the same months share one run.
+
+    Every delivery is tried; the first Refusal is raised when all have been and the months of the others are folded.
+    """
     runs: dict[tuple[Month, Month], list[dg.AssetKey]] = {}
     for (kind, table), months in waiting_months(workplace.state).items():
         keys = [asset_key("raw", kind, table)]
@@ -42,8 +45,30 @@ def take_in_waiting(workplace: Workplace) -> None:
             if subject is kind and facts.table == table
         ]
         runs.setdefault((months[0], months[-1]), []).extend(keys)
+    refused: Refusal | None = None
     for (first, last), keys in sorted(runs.items()):
-        launch(workplace, keys, first, last)
+        refusal = _take_in(workplace, keys, first, last)
+        refused = refused or refusal
+    if refused is not None:
+        raise refused
+
+
+def _take_in(workplace: Workplace, keys: Sequence[dg.AssetKey], first: Month, last: Month) -> Refusal | None:
+    """One run, repeated without what it refused until it goes through; returns the first Refusal.
+
+    A Refusal ends a run, and months it had taken in by then would not wait any more: left so, they would never be folded.
+    """
+    refused: Refusal | None = None
+    while True:
+        waiting = waiting_months(workplace.state)
+        try:
+            launch(workplace, keys, first, last)
+        except Refusal as refusal:
+            if waiting_months(workplace.state) == waiting:
+                raise
+            refused = refused or refusal
+        else:
+            return refused
 
 
 def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:

@@ -63,8 +63,8 @@ def sme_folder(folder: Path, months: list[str]) -> Path:
         (folder / kind).mkdir(parents=True)
         for month in months:
             (folder / kind / f"{month}.csv.gz").write_bytes(packed(header, invoice_rows(month)))
-    outcomes = [f"E{firm},***公司,{'ABCD'[firm % 4]},{'是' if firm == 3 else '否'}" for firm in range(1, FIRMS + 1)]
-    text = "\n".join(["企业代号,企业名称,信誉评级,是否违约", *outcomes, ""])
+    outcomes = [f"E{firm},{'ABCD'[firm % 4]},{'是' if firm == 3 else '否'}" for firm in range(1, FIRMS + 1)]
+    text = "\n".join(["企业代号,信誉评级,是否违约", *outcomes, ""])
     (folder / "enterprises.csv").write_bytes(text.encode("utf-8-sig"))
     return folder
 

@@ -70,7 +70,7 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
     return Province(reopened, first, second, versions, versions_of(reopened), lists)
 
 
-RESIDENTS, ENTERPRISES = 600, 700
+RESIDENTS, ENTERPRISES = 900, 900
 
 
 def versions_of(workplace: Workplace) -> dict[str, int]:
