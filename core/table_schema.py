@@ -69,11 +69,15 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A canonical table: its columns in order and its business key (empty: every row stands for itself)."""
+    """A canonical table: its columns in order and its business key (empty: every row stands for itself).
+
+    `unique_per_delivery`: a delivery holds each business key once.
+    """
 
     table: str
     columns: tuple[Column, ...]
     business_key: tuple[str, ...] = ()
+    unique_per_delivery: bool = True
 
     def column(self, name: str) -> Column:
         """The column of this name; KeyError names the table."""

@@ -134,7 +134,7 @@ class Contract(Definition):
             )
             for name, column in self.columns.items()
         )
-        return TableSchema(self.table, columns, self.business_key)
+        return TableSchema(self.table, columns, self.business_key, self.unique_per_delivery)
 
 
 def load_contract(path: Path) -> Contract:

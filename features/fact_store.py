@@ -16,7 +16,7 @@ from core.table_store import TableStore
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
 from features.fold import fold_month
-from sources.versions import resolver
+from sources.versions import accepted_by_period, resolver
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,13 @@ def fold_partition(
         clock,
         (definition.fact_table, period),
         [(definition.raw_table, period)],
-        recipe_hash(definition),
+        recipe_hash(definition, accepted_by_period(state, definition.raw_table).get(period, [])),
     )
     subjects = len(pc.unique(facts.column("subject_no")))
     return Folded(facts.num_rows, subjects, facts.num_rows - subjects)
 
 
-def recipe_hash(definition: FactDefinition) -> str:
-    """Hash of the definition: facts made by another one are stale."""
-    return hashlib.sha256(definition.model_dump_json().encode()).hexdigest()
+def recipe_hash(definition: FactDefinition, accepted: list[int]) -> str:
+    """Hash of the definition and of the accepted deliveries: facts made by another one, or before a delivery of the month
+    was accepted, are stale even where the raw rows lie there unchanged."""
+    return hashlib.sha256(f"{definition.model_dump_json()}\n{accepted}".encode()).hexdigest()

@@ -15,6 +15,7 @@ from core.table_store import TableStore
 from features.as_of import feature_table
 from features.catalogue import FeatureSet
 from features.fact_store import recipe_hash
+from sources.versions import accepted_by_period
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def _facts_in_step(
     first = as_of.plus(1 - feature_set.months_back)
     used: list[Partition] = []
     for definition in feature_set.facts.values():
+        accepted = accepted_by_period(state, definition.raw_table)
         for period in store.partitions(definition.raw_table):
             if first <= Month.parse(period) <= as_of:
                 made = (definition.fact_table, period)
@@ -65,7 +67,7 @@ def _facts_in_step(
                     store,
                     made,
                     [(definition.raw_table, period)],
-                    recipe_hash(definition),
+                    recipe_hash(definition, accepted.get(period, [])),
                 )
                 used.append(made)
     return used

@@ -30,15 +30,16 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
     of amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that the order of
     rows and deliveries can't matter.
     """
-    moments = pc.unique(raw.column("received_at")).sort()
+    arrivals = pc.unique(raw.column("received_at")).to_pylist()
+    moments = sorted({*arrivals, *resolve.replacements}) if arrivals else []
     blocks = []
-    for position, moment in enumerate(moments):
-        at = moment.as_py()
+    for position, at in enumerate(moments):
+        moment = pa.scalar(at, KNOWN_AT)
         if position == 0:
             blocks.append(_block(resolve(raw, at), definition, schema, moment, None))
         elif resolve.replaces(at):
             current = resolve(raw, at)
-            before = resolve(raw, moments[position - 1].as_py())
+            before = resolve(raw, moments[position - 1])
             touched = np.union1d(
                 before.column("subject_no").to_numpy(), current.column("subject_no").to_numpy()
             )

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.FAILED)
     except click.ClickException as error:
         if as_json:
-            _tell_json({"error": error.format_message(), "remedy": "gscene --help", "exit_code": int(ExitCode.USAGE)})
+            _tell_json(
+                {"error": error.format_message(), "remedy": "gscene --help", "exit_code": int(ExitCode.USAGE)}
+            )
         else:
             error.show()
         sys.exit(ExitCode.USAGE)

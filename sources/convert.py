@@ -72,8 +72,11 @@ class DeliveredRows:
 
 
 def convert(delivered: DeliveredRows, adapter: Adapter, schema: TableSchema, period: Month) -> Converted:
-    """Canonical rows of one delivery. Raises Refusal REFUSED/CODE, TYPE or PERIOD with file, line, column and
+    """Canonical rows of one delivery. Raises Refusal REFUSED/CODE, TYPE, RANGE, PERIOD or KEY with file, line, column and
     remedy.
+
+    Ranges and keys are the contract's. They are judged again on the whole partition later; a delivery that breaks them must
+    not come in, because every accepted version stays and the next revision could not overcome it.
     """
     kept, left_out = _kept(delivered, adapter)
     columns: dict[str, pa.Array] = {}
@@ -85,9 +88,12 @@ def convert(delivered: DeliveredRows, adapter: Adapter, schema: TableSchema, per
         if column.name == "period":
             _check_period(delivered, rule, values, kept, period)
         else:
+            _check_range(delivered, rule, column, values, kept)
             columns[column.name] = values
+    codes = _subject_codes(delivered, adapter, kept)
+    _check_keys(delivered, schema, columns, codes, kept)
     columns["row_no"] = pa.array((kept + 1).astype(np.int32))
-    return Converted(pa.table(columns), _subject_codes(delivered, adapter, kept), left_out, delivered.rows)
+    return Converted(pa.table(columns), codes, left_out, delivered.rows)
 
 
 def check_control_sums(delivered: DeliveredRows, adapter: Adapter, control_sums: Mapping[str, str]) -> None:
@@ -219,6 +225,56 @@ def _refuse_bad(
     if hits.any():
         row = int(kept[int(hits.argmax())])
         raise delivered.refuse(f"REFUSED/{code}", row, source, what, _REMEDY[code].format(adapter.adapter))
+
+
+def _check_range(
+    delivered: DeliveredRows, rule: ColumnRule | None, column: Column, values: pa.Array, kept: np.ndarray
+) -> None:
+    """Amounts and numbers lie within the contract's limits."""
+    if rule is None or rule.source_column is None or (column.minimum is None and column.maximum is None):
+        return
+    scale = 100 if column.type is ColumnType.MONEY else 1
+    numbers = fen(values) if scale == 100 else pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    outside = np.zeros(len(numbers), dtype=bool)
+    if column.minimum is not None:
+        outside |= numbers < column.minimum * scale
+    if column.maximum is not None:
+        outside |= numbers > column.maximum * scale
+    outside &= values.is_valid().to_numpy(zero_copy_only=False)
+    if outside.any():
+        low, high = ("…" if limit is None else f"{limit:,.12g}" for limit in (column.minimum, column.maximum))
+        raise delivered.refuse(
+            "REFUSED/RANGE",
+            int(kept[int(outside.argmax())]),
+            rule.source_column,
+            f"outside the contract's range of {column.name}, {low} to {high} {column.unit}".rstrip(),
+            "Have the source check the value and its unit; if the range is wrong, raise it in the contract.",
+        )
+
+
+def _check_keys(
+    delivered: DeliveredRows,
+    schema: TableSchema,
+    columns: dict[str, pa.Array],
+    codes: pa.Array,
+    kept: np.ndarray,
+) -> None:
+    """Each business key stands once in the delivery, where the contract says so."""
+    key = [name for name in schema.business_key if name != "period"]
+    if not key or not schema.unique_per_delivery or not len(kept):
+        return
+    rows = pa.table({name: codes if name == "subject_id" else columns[name] for name in key})
+    rows = rows.append_column("row", pa.array(kept.astype(np.int64)))
+    groups = rows.group_by(key).aggregate([("row", "count"), ("row", "max")])
+    twice = groups.filter(pc.greater(groups.column("row_count"), 1))
+    if twice.num_rows:
+        raise Refusal(
+            "REFUSED/KEY",
+            f"{twice.num_rows} business keys ({', '.join(key)}) stand more than once with different content.",
+            file=delivered.file,
+            line=int(pc.min(twice.column("row_max")).as_py()) + FIRST_LINE,
+            remedy="Have the source send one row a key, and corrections as a revision of their own.",
+        )
 
 
 def _check_period(

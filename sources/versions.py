@@ -77,10 +77,17 @@ class Resolver:
         """`as_known`."""
         return as_known(table, self.schema, cutoff, self.deliveries)
 
+    @property
+    def replacements(self) -> list[datetime]:
+        """Moments at which a full delivery replaced earlier rows, sorted; one without rows empties its month."""
+        return sorted(
+            {entry.received_at for entry in self.deliveries.values() if self.replaces(entry.received_at)}
+        )
+
     def replaces(self, moment: datetime) -> bool:
         """Whether a full delivery received at this moment replaced rows of its feed that had come before."""
         return any(
-            entry.full and entry.received_at == moment and self._came_before(entry)
+            entry.full and entry.accepted and entry.received_at == moment and self._came_before(entry)
             for entry in self.deliveries.values()
         )
 
@@ -97,6 +104,15 @@ def resolver(
 ) -> Resolver:
     """The rule for one raw table, with the ledger of one month or of all."""
     return Resolver(schema, ledger_deliveries(state, raw_table, period))
+
+
+def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
+    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from."""
+    found: dict[str, list[int]] = {}
+    for entry in ledger_deliveries(state, raw_table).values():
+        if entry.accepted:
+            found.setdefault(entry.period, []).append(entry.delivery_no)
+    return {period: sorted(numbers) for period, numbers in found.items()}
 
 
 def as_known(

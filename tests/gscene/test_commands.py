@@ -145,7 +145,9 @@ def test_doctor_finds_a_broken_audit_chain(tmp_path: Path, capsys: Capture) -> N
     workplace = Workplace.open(home)
     with workplace.state.session() as session:
         for number in range(3):
-            audit.record(session, FixedClock(datetime(2026, 11, 1, tzinfo=UTC)), "x", "y", f"o{number}", {"n": number})
+            audit.record(
+                session, FixedClock(datetime(2026, 11, 1, tzinfo=UTC)), "x", "y", f"o{number}", {"n": number}
+            )
     whole = gscene(capsys, "doctor", "--home", home, "--json")
     assert next(f for f in whole.json["findings"] if f["name"] == "home folder")["ok"]
     with StateDatabase(workplace.settings.state_url).session() as session:
@@ -158,7 +160,9 @@ def test_doctor_finds_a_broken_audit_chain(tmp_path: Path, capsys: Capture) -> N
 
 
 def test_remedies_name_make_targets_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     named = {
         target
         for path in (CHECKOUT / "gscene").glob("*.py")

@@ -28,8 +28,8 @@ IDENTITY = "11010519491231002X"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that took three months in; six firms are too few for a model, so the command ended with 1."""
-    from pipelines.workplace import Workplace
     from pipelines.catch_up import take_in_waiting
+    from pipelines.workplace import Workplace
     from sources.arrivals import receive
     from sources.sme_invoices import collect
 
@@ -59,7 +59,9 @@ def entries(home: Path, month: str) -> list[tuple[str, str | None]]:
 
 def content(home: Path) -> dict[str, str]:
     store = TableStore(home / "lake")
-    return {f"{table}/{month}": store.content_hash(table, month) for table in (RAW, FACTS) for month in MONTHS}
+    return {
+        f"{table}/{month}": store.content_hash(table, month) for table in (RAW, FACTS) for month in MONTHS
+    }
 
 
 def run(capsys: Capture, home: Path, inbox: Path, *more: str) -> Said:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 
 from core.clock import FixedClock
+from core.money import from_fen
 from core.months import Month
 from core.subject import SubjectKind
 from pipelines.asset_style import asset_key
@@ -88,7 +90,7 @@ class InvoiceHome:
         row = self.store.read(RAW, [str(month)]).slice(0, 1).drop_columns(["period"])
         place = row.schema.get_field_index("net_amt")
         changed = row.set_column(
-            place, row.schema.field("net_amt"), pa.chunked_array([from_fen_one(net_fen)])
+            place, row.schema.field("net_amt"), pa.chunked_array([from_fen(np.array([net_fen]))])
         )
         self.store.append(RAW, str(month), changed)
 

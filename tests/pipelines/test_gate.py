@@ -192,10 +192,6 @@ def test_a_mended_month_passes_again(home: InvoiceHome) -> None:
     assert facts_of(home) == before
 
 
-@pytest.mark.xfail(
-    raises=GsceneError,
-    reason="the suite judges every version that stays in the raw month, so the bad revision fails it for ever",
-)
 def test_a_delivery_that_breaks_the_contract_is_overcome_by_the_next_revision(home: InvoiceHome) -> None:
     later = MONTHS[-1].plus(1)
     home.deliver(later, invoices(later, net="20000000000.00"))

@@ -41,7 +41,7 @@ SCHEMA = TableSchema(
         Column("scheme", ColumnType.CODE, codes=("pension_emp", "unemp")),
         Column("base_amt", ColumnType.MONEY, nullable=True, unit="CNY"),
         Column("paid_date", ColumnType.DATE, nullable=True),
-        Column("months", ColumnType.INT, nullable=True),
+        Column("months", ColumnType.INT, nullable=True, minimum=0, maximum=240),
         Column("received", ColumnType.BOOL, nullable=True),
     ),
     ("subject_id", "period", "scheme"),
