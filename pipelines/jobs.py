@@ -6,7 +6,6 @@ import dagster as dg
 
 from core.months import Month
 from core.subject import SubjectKind
-from pipelines.partitions import as_of_months
 
 INTAKE = dg.AssetSelection.groups("raw", "facts")
 SCORING = dg.AssetSelection.groups("features", "scores", "leads")
@@ -22,7 +21,6 @@ def jobs() -> list[Any]:
         dg.define_asset_job(
             "intake",
             INTAKE,
-            partitions_def=as_of_months,
             description="Deliveries to facts. 交付入库并汇总为月度事实。",
         )
     ]
@@ -31,7 +29,6 @@ def jobs() -> list[Any]:
             dg.define_asset_job(
                 f"{kind}_monthly",
                 SCORING & _of(kind),
-                partitions_def=as_of_months,
                 description=f"Features, scores and lead lists of {kind}s. {kind.zh}的特征、评分和名单。",
             )
         )
@@ -39,7 +36,6 @@ def jobs() -> list[Any]:
             dg.define_asset_job(
                 f"{kind}_training",
                 dg.AssetSelection.groups("labels", "models") & _of(kind),
-                partitions_def=as_of_months,
                 description=f"Outcomes and models of {kind}s. {kind.zh}的标签和模型。",
             )
         )

@@ -32,9 +32,9 @@ from sources.province.simulate import simulate
 pytestmark = pytest.mark.slow
 
 AS_OF = Month(2025, 10)
-MONTHS = 30
+MONTHS = 24
 #: Fewer, and one of the models lacks the events that it demands.
-RESIDENTS, ENTERPRISES = 900, 700
+RESIDENTS, ENTERPRISES = 1000, 900
 #: The day that lists of the as-of month are for: the day after its knowledge cutoff.
 ON = date(2025, 11, 6)
 LISTS = {
