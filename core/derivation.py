@@ -64,8 +64,11 @@ def require_fresh(
     )
 
 
-def require_fresh_content(state: StateDatabase, store: TableStore, made: Partition) -> None:
-    """GateRefused unless `made` holds what was recorded when it was made, from inputs that haven't changed since."""
+def require_fresh_content(
+    state: StateDatabase, store: TableStore, made: Partition, recipe_hash: str | None = None
+) -> None:
+    """GateRefused unless `made` holds what was recorded when it was made, from inputs that haven't changed since - and, where
+    `recipe_hash` is given, by that recipe."""
     with state.session() as session:
         known = session.get(Derivation, made)
     if known is None:
@@ -73,4 +76,4 @@ def require_fresh_content(state: StateDatabase, store: TableStore, made: Partiti
             f"{made[0]} of {made[1]} has not been made yet.", f"Run the asset {made[0]} for {made[1]}."
         )
     inputs = [(name.rsplit("/", 1)[0], name.rsplit("/", 1)[1]) for name in known.inputs]
-    require_fresh(state, store, made, inputs, known.recipe_hash)
+    require_fresh(state, store, made, inputs, known.recipe_hash if recipe_hash is None else recipe_hash)

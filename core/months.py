@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
+from core.clock import Clock
+from core.errors import GateRefused
+
 #: Periods and cutoffs are Chinese civil time. China has had no daylight saving since 1991, so a fixed offset is exact
 #: and needs no time-zone database.
 CHINA_TIME = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -63,6 +66,16 @@ class Month:
 def month_range(first: Month, last: Month) -> list[Month]:
     """All months from `first` to `last`, both included; empty when `last` is earlier."""
     return [Month.of_index(index) for index in range(first.index, last.index + 1)]
+
+
+def require_past(clock: Clock, month: Month, days: int = CUTOFF_DAYS) -> None:
+    """GateRefused while the knowledge cutoff of `month` lies ahead of the clock."""
+    cutoff = knowledge_cutoff(month, days)
+    if clock.now() <= cutoff:
+        raise GateRefused(
+            f"the knowledge cutoff of {month} is {cutoff.astimezone(CHINA_TIME):%Y-%m-%d %H:%M} and lies ahead.",
+            "Choose an earlier as-of month, or wait until the cutoff has passed.",
+        )
 
 
 def knowledge_cutoff(month: Month, days: int = CUTOFF_DAYS) -> datetime:

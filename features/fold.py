@@ -78,11 +78,13 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     Those of the rows themselves; and where the business key doesn't name the subject (an account, a case), those of
     other rows under the same key: a meter that passes to another holder leaves the first one's facts.
     """
-    arrived = raw.filter(pc.equal(raw.column("received_at"), moment))
+    # Rows of later moments have no say: who holds an account later must not show in what was known now.
+    past = raw.filter(pc.less_equal(raw.column("received_at"), moment))
+    arrived = past.filter(pc.equal(past.column("received_at"), moment))
     subjects = arrived.column("subject_no").to_numpy()
     if schema.business_key and "subject_id" not in schema.business_key:
         name = next(column for column in schema.business_key if column != "period")
-        same = raw.filter(pc.is_in(raw.column(name), arrived.column(name).combine_chunks()))
+        same = past.filter(pc.is_in(past.column(name), arrived.column(name).combine_chunks()))
         subjects = np.concatenate([subjects, same.column("subject_no").to_numpy()])
     return np.unique(subjects)
 

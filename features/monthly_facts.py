@@ -20,16 +20,28 @@ from core.table_store import TableStore
 
 @dataclass(frozen=True)
 class FactBlocks:
-    """One month of one source for a range of subjects, all versions: positions in the range, known_at, measures."""
+    """One month of one source for a range of subjects, all versions: positions in the range, known_at, measures.
+
+    `first_known`: when the bank first knew anything of the month, of any subject.
+    """
 
     position: np.ndarray
     known_at: np.ndarray
     measures: dict[str, np.ndarray]
+    first_known: np.datetime64
 
-    def as_known(self, cutoff: datetime) -> slice:
-        """Rows known by the cutoff (rows are sorted by known_at)."""
-        limit = np.datetime64(cutoff.replace(tzinfo=None), "us")
-        return slice(0, int(np.searchsorted(self.known_at, limit, side="right")))
+    def as_known(self, cutoff: datetime) -> np.ndarray | slice:
+        """Rows known by the cutoff, in an order in which later versions of a subject come later."""
+        inside = self.known_at <= _moment(cutoff)
+        return slice(None) if inside.all() else np.flatnonzero(inside)
+
+    def delivered_by(self, cutoff: datetime) -> bool:
+        """Whether anything of the month had come by the cutoff."""
+        return bool(self.first_known <= _moment(cutoff))
+
+
+def _moment(cutoff: datetime) -> np.datetime64:
+    return np.datetime64(cutoff.replace(tzinfo=None), "us")
 
 
 class MonthlyFacts:
@@ -58,6 +70,18 @@ class MonthlyFacts:
                     greatest = max(greatest, int(stats.max))
         return greatest + 1
 
+    def _first_known(self, month: Month) -> np.datetime64:
+        """From the statistics of the files, so that it doesn't depend on which subjects are read."""
+        groups = [
+            file.metadata.row_group(group).column(1).statistics
+            for file in self._files[month]
+            for group in range(file.metadata.num_row_groups)
+        ]
+        moments = [
+            np.datetime64(stats.min.replace(tzinfo=None), "us") for stats in groups if stats is not None
+        ]
+        return min(moments, default=np.datetime64("9999-12-31", "us"))
+
     def blocks(self, month: Month, low: int, high: int, measures: Sequence[str]) -> FactBlocks | None:
         """All versions of the month for subjects low <= subject_no < high; None where nothing was ever delivered."""
         if month not in self._files:
@@ -68,10 +92,9 @@ class MonthlyFacts:
             if groups:
                 pieces.append(file.read_row_groups(groups, columns=["subject_no", "known_at", *measures]))
         if not pieces:
+            nothing = {name: np.empty(0) for name in measures}
             return FactBlocks(
-                np.empty(0, np.int64),
-                np.empty(0, "datetime64[us]"),
-                {name: np.empty(0) for name in measures},
+                np.empty(0, np.int64), np.empty(0, "datetime64[us]"), nothing, self._first_known(month)
             )
         rows = pa.concat_tables(pieces)
         position = rows.column("subject_no").to_numpy().astype(np.int64) - low
@@ -81,7 +104,7 @@ class MonthlyFacts:
         if not inside.all():
             position, known_at = position[inside], known_at[inside]
             columns = {name: values[inside] for name, values in columns.items()}
-        return FactBlocks(position, known_at, columns)
+        return FactBlocks(position, known_at, columns, self._first_known(month))
 
 
 def side_by_side(
@@ -100,11 +123,12 @@ def side_by_side(
         if block is None:
             continue
         known = block.as_known(cutoff)
-        if absent_is_zero and known.stop > 0:
+        zero = absent_is_zero and block.delivered_by(cutoff)
+        if zero:
             row[:] = 0.0
         # Later blocks come later in the arrays and win, as NumPy assigns repeated positions in order.
         row[block.position[known]] = block.measures[measure][known]
-        if absent_is_zero and known.stop > 0:
+        if zero:
             np.nan_to_num(row, copy=False, nan=0.0)
     return result
 

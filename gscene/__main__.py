@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from rich.text import Text
@@ -94,11 +93,6 @@ def _tell_json(told: dict[str, object]) -> None:
     reporter = Reporter(as_json=True)
     reporter.result = told
     reporter.finish()
-
-
-def default_home(name: str) -> Path:
-    """`var/<name>` in the current folder."""
-    return Path("var") / name
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
 
 def _last_month(workplace) -> Month:  # type: ignore[no-untyped-def]
     with workplace.state.session() as session:
-        last = session.scalar(select(func.max(Delivery.period)))
+        taken = Delivery.state.in_(("RECEIVED", "ACCEPTED"))
+        last = session.scalar(select(func.max(Delivery.period)).where(taken))
     if last is None:
         raise GsceneError(
             f"{workplace.settings.home} has received no delivery.",

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import date, timedelta
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sqlalchemy import select
 
 from core import audit
 from core.clock import Clock
 from core.derivation import Partition, record_derivation, require_fresh_content
-from core.months import Month, knowledge_cutoff
+from core.months import Month, knowledge_cutoff, require_past
 from core.purpose import Purpose
 from core.settings import Settings
 from core.state import LeadList as PublishedList
 from core.state import Release, StateDatabase
 from core.subject_registry import SubjectRegistry
+from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipts
 from features.catalogue import FeatureSet
 from features.feature_store import read_features
 from leads.candidates import assemble
 from leads.consent import consented
-from leads.eligibility import (
-    Rule,
-    below_value,
-    in_campaign_holdout,
-    in_global_holdout,
-    product_holder,
-    unscored,
-    worse_grade,
-)
+from leads.eligibility import Rule, standard_rules
 from leads.keyed_hash import LeadKey
 from leads.lead_list import LeadList, build_list
 from leads.policy import LeadPolicy
@@ -43,9 +38,13 @@ from leads.publication import publish
 from leads.suppression import suppressed
 from leads.talking_points import FOLDER as PHRASES
 from leads.talking_points import load_phrases, talking_points
+from sources.versions import resolver
 
 #: Share of a firm's approaches that end in a loan where no campaign has been run yet; the middle of what 4-6 % loans keep.
 UNTESTED_PROPENSITY = 0.10
+
+#: Stands where the consent number stands on lists whose policy asks for consent at the first contact.
+ASK_FIRST = "ask-first"
 
 ASSIGNMENTS = pa.schema(
     [
@@ -90,44 +89,126 @@ def list_monthly(
     feature_set: FeatureSet,
     as_of: Month,
     *,
+    schemas: Mapping[str, TableSchema],
     store: TableStore,
     state: StateDatabase,
     settings: Settings,
     registry: SubjectRegistry,
     clock: Clock,
 ) -> Listed:
-    """Build and publish the list of one month. The same inputs give the same list version, which is published once.
+    """Build and publish the list of one month, once: a campaign month that has a list keeps it.
 
-    GateRefused where scores are stale or a register isn't vouched for by a receipt.
+    Registers are read as known at the month's cutoff. GateRefused where the cutoff lies ahead, scores are stale or a register
+    isn't vouched for by a receipt.
     """
-    used = _used(policy, scores, as_of, store)
-    for made in used:
-        if made[0].startswith("scores/"):
-            require_fresh_content(state, store, made)
-    for table in sorted({table for table, _ in used if table.startswith("raw/")}):
-        require_receipts(state, store, table, [period for name, period in used if name == table])
-    version = _list_version(policy, as_of, used, store)
+    require_past(clock, as_of, settings.cutoff_days)
+    campaign = f"{policy.policy}-{as_of}"
     with state.session() as session:
-        known = session.get(PublishedList, version)
+        query = select(PublishedList).where(PublishedList.campaign_id == campaign)
+        known = session.scalars(query.order_by(PublishedList.generated_at)).first()
     if known is not None:
         return _listed(known, store, policy, as_of, repeated=True)
-    leads = _build(policy, scores, feature_set, as_of, version, store, settings, registry, clock)
-    assignments = pa.Table.from_pandas(leads.assignments, schema=ASSIGNMENTS, preserve_index=False)
+    knowledge = Knowledge(policy, as_of, store, state, schemas, settings.cutoff_days)
+    candidates, why_now, model_version = _candidates(
+        policy, scores, feature_set, campaign, knowledge, settings, registry
+    )
+    version = _list_version(policy, as_of, candidates, why_now)
+    on = list_day(as_of, settings.cutoff_days)
+    leads = build_list(
+        candidates, policy, campaign_id=campaign, list_version=version, on=on, key=LeadKey.load(settings.keys),
+        model_version=model_version, generated_at=clock.now(), why_now=why_now, rules=rules_of(policy, on),
+    )  # fmt: skip
     if leads.rows.empty:
         with state.session() as session:
             audit.record(session, clock, "leads", "leads.empty", version, {"candidates": int(registry.size)})
         return Listed(version, settings.out, 0, 0, _steps(leads))
-    store.replace(lead_table(policy), str(as_of), assignments)
-    write_vault(settings.home / "vault" / f"{version}.csv", leads, registry)
-    record_derivation(state, store, clock, (lead_table(policy), str(as_of)), used, policy.sha256)
-    with state.session() as session:
-        publish(session, clock, "leads", leads, as_of, settings.out / "leads")
-        tables = {table: store.version(table) for table, _ in used} | {
-            lead_table(policy): store.version(lead_table(policy))
-        }
-        session.add(Release(name=version, as_of=str(as_of), tables=tables, released_at=clock.now()))
+    used = [*knowledge.used, *((t, str(as_of)) for t in (scores.risk, scores.acquisition) if t is not None)]
+    _publish(leads, policy, as_of, used, store, state, settings, registry, clock)
     with state.session() as session:
         return _listed(session.get_one(PublishedList, version), store, policy, as_of)
+
+
+def _publish(
+    leads: LeadList,
+    policy: LeadPolicy,
+    as_of: Month,
+    used: list[Partition],
+    store: TableStore,
+    state: StateDatabase,
+    settings: Settings,
+    registry: SubjectRegistry,
+    clock: Clock,
+) -> None:
+    """Assignments and vault first, then files and records together; a run that died in between starts over."""
+    assignments = pa.Table.from_pandas(leads.assignments, schema=ASSIGNMENTS, preserve_index=False)
+    store.replace(lead_table(policy), str(as_of), assignments)
+    write_vault(settings.home / "vault" / f"{leads.list_version}.csv", leads, registry)
+    record_derivation(state, store, clock, (lead_table(policy), str(as_of)), used, policy.sha256)
+    unrecorded = settings.out / "leads" / leads.list_version
+    if unrecorded.exists():
+        shutil.rmtree(unrecorded)
+    with state.session() as session:
+        publish(session, clock, "leads", leads, as_of, settings.out / "leads")
+        tables = {
+            table: store.version(table) for table in sorted({lead_table(policy), *(t for t, _ in used)})
+        }
+        session.add(
+            Release(name=leads.list_version, as_of=str(as_of), tables=tables, released_at=clock.now())
+        )
+
+
+def rules_of(policy: LeadPolicy, on: date) -> list[Rule]:
+    """The policy's rules; where consent is asked for at the first contact, the rules on registered consent don't apply."""
+    rules = standard_rules(policy, on)
+    if policy.consent_basis == "register":
+        return rules
+    return [rule for rule in rules if rule.reason not in ("no_marketing_consent", "no_risk_consent")]
+
+
+@dataclass
+class Knowledge:
+    """What the bank knew at the cutoff of a month, register by register; remembers which partitions were read."""
+
+    policy: LeadPolicy
+    as_of: Month
+    store: TableStore
+    state: StateDatabase
+    schemas: Mapping[str, TableSchema]
+    cutoff_days: int
+    used: list[Partition] = field(default_factory=list)
+
+    @property
+    def tables(self) -> set[str]:
+        """Contracts that the subject kind has rows of."""
+        return {
+            table.rsplit("/", 1)[1]
+            for table in self.store.tables()
+            if table.startswith(f"raw/{self.policy.subject}/")
+        }
+
+    @property
+    def cutoff(self) -> datetime:
+        """The knowledge cutoff."""
+        return knowledge_cutoff(self.as_of, self.cutoff_days)
+
+    def rows(self, name: str, latest_only: bool = False) -> pa.Table | None:
+        """Rows of `raw/<subject>/<name>` up to the as-of month as known at the cutoff, versions resolved over all months
+        together; None where nothing was ever delivered. GateRefused where a month isn't vouched for."""
+        table = f"raw/{self.policy.subject}/{name}"
+        months = [month for month in self.store.partitions(table) if month <= str(self.as_of)]
+        months = months[-1:] if latest_only else months
+        if not months:
+            return None
+        require_receipts(self.state, self.store, table, months)
+        self.used += [(table, month) for month in months]
+        return resolver(self.schemas[name], self.state, table)(self.store.read(table, months), self.cutoff)
+
+    def frame(self, name: str, latest_only: bool = False) -> pd.DataFrame:
+        """`rows` as a frame, empty with the contract's columns where nothing was delivered."""
+        rows = self.rows(name, latest_only)
+        if rows is None:
+            rows = self.schemas[name].arrow_with_envelope().empty_table()
+        return rows.to_pandas()
 
 
 def write_vault(file: Path, leads: LeadList, registry: SubjectRegistry) -> None:
@@ -151,61 +232,54 @@ def list_day(as_of: Month, cutoff_days: int) -> date:
     return as_of.last_day + timedelta(days=cutoff_days + 1)
 
 
-def _build(
+def _candidates(
     policy: LeadPolicy,
     scores: Scores,
     feature_set: FeatureSet,
-    as_of: Month,
-    version: str,
-    store: TableStore,
+    campaign: str,
+    knowledge: Knowledge,
     settings: Settings,
     registry: SubjectRegistry,
-    clock: Clock,
-) -> LeadList:
-    on, cutoff = list_day(as_of, settings.cutoff_days), knowledge_cutoff(as_of, settings.cutoff_days)
-    key = LeadKey.load(settings.keys)
-    campaign = f"{policy.policy}-{as_of}"
+) -> tuple[pd.DataFrame, pd.DataFrame | None, str]:
+    """Everyone with all that decides about a lead; the sentences; and the versions of the models that scored."""
+    store, as_of = knowledge.store, knowledge.as_of
+    on, key = list_day(as_of, settings.cutoff_days), LeadKey.load(settings.keys)
     subjects = registry.table().select(["subject_no", "subject_id"]).to_pandas()
-    risk = store.read(
-        scores.risk, [str(as_of)], columns=["subject_no", "pd", "grade", "model_version"]
-    ).to_pandas()
     everyone = pd.DataFrame({"subject_no": subjects["subject_no"]})
-    rules: list[Rule] | None = None
-    if scores.acquisition is None:
-        # A feed under the firm's own query authorisation (see its contract) has no consent register and no campaigns yet:
-        # whoever has no outcome with the bank is a prospect, and the list says that consent to contact comes first.
-        acquisition = everyone.assign(propensity=UNTESTED_PROPENSITY)
-        holders = (
-            store.read(f"raw/{policy.subject}/bank_outcome", columns=["subject_no"]).column(0).to_pylist()
-        )
-        consent = everyone.assign(consent_id="ask-first")
-        risk_consent, branches = consent, everyone.assign(branch_id="unassigned")
-        suppressions, contacts = everyone.iloc[:0], None
-        gate = [worse_grade(policy.risk_gate.worst_grade)] if policy.risk_gate is not None else []
-        value = [below_value(policy.minimum_value_amt)] if policy.minimum_value_amt is not None else []
-        rules = [product_holder(), unscored(), *gate, *value, in_global_holdout(), in_campaign_holdout()]
+    risk = _scored(knowledge, scores.risk)
+    acquired = (
+        everyone.assign(pd=UNTESTED_PROPENSITY, model_version="") if scores.acquisition is None else None
+    )
+    acquired = _scored(knowledge, str(scores.acquisition)) if acquired is None else acquired
+    suppression, customers = knowledge.rows("suppression"), knowledge.frame("bk_customer", latest_only=True)
+    if policy.consent_basis == "register":
+        register = knowledge.rows("consent_register")
+        if register is None:
+            register = knowledge.schemas["consent_register"].arrow_with_envelope().empty_table()
+        consent = consented(register, Purpose.MARKETING, on, knowledge.cutoff, policy.consent_kinds)
+        risk_consent = consented(register, Purpose.RISK, on, knowledge.cutoff, policy.consent_kinds)
+        branches = customers[["subject_no", "branch_id"]].drop_duplicates("subject_no")
     else:
-        columns = ["subject_no", "pd", "model_version"]
-        propensity = store.read(scores.acquisition, [str(as_of)], columns=columns).to_pandas()
-        acquisition = propensity[["subject_no", "pd"]].rename(columns={"pd": "propensity"})
-        register = _register(store, policy, "consent_register", as_of)
-        consent = consented(register, Purpose.MARKETING, on, cutoff, policy.consent_kinds)
-        risk_consent = consented(register, Purpose.RISK, on, cutoff, policy.consent_kinds)
-        suppressions = suppressed(_register(store, policy, "suppression", as_of), on, cutoff)
-        branches = _branches(store, policy, as_of)
-        contacts = _contacts(store, policy, as_of)
-        holders = _holders(store, policy, as_of)
+        consent = risk_consent = everyone.assign(consent_id=ASK_FIRST)
+        branches = everyone.assign(branch_id="unassigned")
+    none = pd.DataFrame({"subject_no": pd.Series(dtype="int32")})
     candidates = assemble(
-        subjects, policy, campaign_id=campaign, on=on, key=key, acquisition=acquisition, marketing_consent=consent,
-        suppressions=suppressions, branches=branches, risk=risk, risk_consent=risk_consent, holders=holders,
-        contacts=contacts, live_leads=_live(store, policy, as_of, on),
+        subjects, policy, campaign_id=campaign, on=on, key=key,
+        acquisition=acquired[["subject_no", "pd"]].rename(columns={"pd": "propensity"}),
+        marketing_consent=consent, risk_consent=risk_consent,
+        suppressions=none if suppression is None else suppressed(suppression, on, knowledge.cutoff),
+        branches=branches, risk=risk, holders=_holders(knowledge), contacts=_contacts(knowledge),
+        live_leads=_live(store, policy, as_of, on),
     )  # fmt: skip
-    acquired = pd.Series(dtype=str) if scores.acquisition is None else propensity["model_version"]
-    model_version = ",".join(sorted({*acquired, *risk["model_version"]}))
-    return build_list(
-        candidates, policy, campaign_id=campaign, list_version=version, on=on, key=key, model_version=model_version,
-        generated_at=clock.now(), why_now=_why_now(store, policy, feature_set, as_of), rules=rules,
-    )  # fmt: skip
+    versions = sorted({*acquired["model_version"], *risk["model_version"]} - {""})
+    return candidates, _why_now(store, policy, feature_set, as_of), ",".join(versions)
+
+
+def _scored(knowledge: Knowledge, table: str) -> pd.DataFrame:
+    made = (table, str(knowledge.as_of))
+    require_fresh_content(knowledge.state, knowledge.store, made)
+    columns = ["subject_no", "pd", "grade", "model_version"]
+    return knowledge.store.read(table, [made[1]], columns=columns).to_pandas()
 
 
 def _why_now(
@@ -218,53 +292,33 @@ def _why_now(
     return talking_points(read_features(store, feature_set, [as_of]).reset_index(), book)
 
 
-def _used(policy: LeadPolicy, scores: Scores, as_of: Month, store: TableStore) -> list[Partition]:
-    """Every partition that the list depends on."""
-    used = [(table, str(as_of)) for table in (scores.risk, scores.acquisition) if table is not None]
-    registers = ["bank_outcome"]
-    if scores.acquisition is not None:
-        registers = ["consent_register", "suppression", "bk_customer", "bk_account_month", "mk_assignment"]
-    for name in registers:
-        table = f"raw/{policy.subject}/{name}"
-        months = [month for month in store.partitions(table) if month <= str(as_of)]
-        used += [
-            (table, month)
-            for month in (months[-1:] if name in ("bk_customer", "bk_account_month") else months)
-        ]
-    return used
+def _list_version(
+    policy: LeadPolicy, as_of: Month, candidates: pd.DataFrame, why_now: pd.DataFrame | None
+) -> str:
+    """Named after everything that decides who is listed and what is said: policy, candidates, sentences."""
+    digest = hashlib.sha256(policy.sha256.encode())
+    for frame in (candidates, why_now):
+        if frame is not None:
+            digest.update(frame.to_csv(index=False).encode())
+    return f"{policy.policy}-{as_of}-{digest.hexdigest()[:8]}"
 
 
-def _list_version(policy: LeadPolicy, as_of: Month, used: list[Partition], store: TableStore) -> str:
-    body = "\n".join([policy.sha256, *(f"{t}/{p}={store.content_hash(t, p)}" for t, p in used)])
-    return f"{policy.policy}-{as_of}-{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+def _holders(knowledge: Knowledge) -> Collection[int]:
+    """Subjects with one of the policy's products in the last month, and firms whose outcome the bank knows already."""
+    rows = knowledge.frame("bk_account_month", latest_only=True)
+    products = rows.loc[rows["product"].isin(knowledge.policy.holder_products), "subject_no"]
+    known = (
+        knowledge.frame("bank_outcome")["subject_no"]
+        if "bank_outcome" in knowledge.tables
+        else products.iloc[:0]
+    )
+    return np.unique(np.concatenate([products, known])).tolist()
 
 
-def _register(store: TableStore, policy: LeadPolicy, name: str, as_of: Month) -> pa.Table:
-    table = f"raw/{policy.subject}/{name}"
-    return store.read(table, [month for month in store.partitions(table) if month <= str(as_of)])
-
-
-def _branches(store: TableStore, policy: LeadPolicy, as_of: Month) -> pd.DataFrame:
-    rows = _latest(store, policy, "bk_customer", as_of)[["subject_no", "branch_id"]]
-    return rows.drop_duplicates("subject_no")
-
-
-def _holders(store: TableStore, policy: LeadPolicy, as_of: Month) -> Collection[int]:
-    rows = _latest(store, policy, "bk_account_month", as_of)
-    return np.unique(rows.loc[rows["product"].isin(policy.holder_products), "subject_no"]).tolist()
-
-
-def _latest(store: TableStore, policy: LeadPolicy, name: str, as_of: Month) -> pd.DataFrame:
-    table = f"raw/{policy.subject}/{name}"
-    months = [month for month in store.partitions(table) if month <= str(as_of)]
-    return store.read(table, months[-1:]).to_pandas()
-
-
-def _contacts(store: TableStore, policy: LeadPolicy, as_of: Month) -> pd.DataFrame:
-    rows = _register(store, policy, "mk_assignment", as_of).to_pandas()
+def _contacts(knowledge: Knowledge) -> pd.DataFrame:
+    rows = knowledge.frame("mk_assignment")
     treated = rows[rows["arm"] == "treat"]
-    last = treated.groupby("subject_no")["assigned_date"].max().rename("last_contact")
-    return last.reset_index()
+    return treated.groupby("subject_no")["assigned_date"].max().rename("last_contact").reset_index()
 
 
 def _live(store: TableStore, policy: LeadPolicy, as_of: Month, on: date) -> Collection[int]:

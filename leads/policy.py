@@ -77,7 +77,11 @@ class BandThresholds(Definition):
 
 
 class LeadPolicy(Definition):
-    """What `leads/policies/<policy>.yaml` holds. `basis`: what the acquisition score estimates."""
+    """What `leads/policies/<policy>.yaml` holds. `basis`: what the acquisition score estimates.
+
+    `consent_basis`: `register` lists only subjects with a consent in the register; `ask_first` is for feeds without a register,
+    under the subject's own query authorisation: every row says so, and nothing is offered before consent is given.
+    """
 
     policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     version: Annotated[int, Field(ge=1)]
@@ -89,6 +93,7 @@ class LeadPolicy(Definition):
     effective_from: date
     effective_to: date | None
     basis: Literal["propensity", "uplift"]
+    consent_basis: Literal["register", "ask_first"] = "register"
     value: ValueNumbers
     minimum_value_amt: float | None
     risk_gate: RiskGate | None

@@ -6,6 +6,7 @@ corrections of account records don't rewrite history.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pandas as pd
@@ -30,6 +31,11 @@ SCHEMA = pa.schema([("subject_no", pa.int32()), ("outcome", pa.string())])
 def label_table(kind: SubjectKind, label: Label) -> str:
     """Table-store name of the outcomes."""
     return f"labels/{kind}/{label.kind}"
+
+
+def label_recipe(label: Label) -> str:
+    """Hash of the label's definition: outcomes made by another one are stale."""
+    return hashlib.sha256(label.model_dump_json().encode()).hexdigest()
 
 
 def source_tables(label: Label) -> tuple[str, ...]:
@@ -70,7 +76,7 @@ def build_labels(
         pa.Table.from_pandas(rows[["subject_no", "outcome"]], schema=SCHEMA, preserve_index=False),
     )
     record_derivation(
-        state, store, clock, (label_table(kind, label), str(as_of)), inputs, f"{label.kind} v{label.version}"
+        state, store, clock, (label_table(kind, label), str(as_of)), inputs, label_recipe(label)
     )
     return outcomes
 
@@ -122,7 +128,8 @@ def _outcomes(
     if isinstance(label, BankOutcomeLabel):
         return bank_outcomes(frames["bank_outcome"], as_of)
     assert isinstance(label, CampaignResponseLabel)
-    known_until = knowledge_cutoff(last, cutoff_days).date()
+    # Responses of the days between month end and cutoff lie in the next month's file, which isn't read.
+    known_until = last.last_day
     found = campaign_outcomes(frames["mk_assignment"], frames["mk_response"], label, known_until, cutoff_days)
     table = found.table[found.table["as_of"] == str(as_of)]
     return Outcomes(table, found.steps | {"of this as-of month": len(table)})

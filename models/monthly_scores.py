@@ -68,7 +68,7 @@ def score_monthly(
     For a marketing model `pd` is the probability of a response. GateRefused where the features are stale.
     """
     features = (feature_set.table, str(as_of))
-    require_fresh_content(state, store, features)
+    require_fresh_content(state, store, features, feature_set.sha256)
     version = latest_version(state, definition.name, as_of)
     bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
     scored = score(bundle, read_features(store, feature_set, [as_of]), threads=settings.threads)

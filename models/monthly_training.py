@@ -28,7 +28,7 @@ from models.definition import (
     ModelDefinition,
     TimeSplit,
 )
-from models.monthly_labels import label_table, read_labels
+from models.monthly_labels import label_recipe, label_table, read_labels
 from models.registry import LedgerEntry, MlflowLedger
 from models.report import write_report
 from models.sample import build_sample
@@ -86,9 +86,10 @@ def train_monthly(
     months, plan = vintages_of(definition, as_of, features_from)
     table = label_table(definition.subject, definition.label)
     months = [month for month in months if str(month) in store.partitions(table)] if plan is None else months
-    for name in (feature_set.table, table):
+    recipes = {feature_set.table: feature_set.sha256, table: label_recipe(definition.label)}
+    for name, recipe in recipes.items():
         for month in months:
-            require_fresh_content(state, store, (name, str(month)))
+            require_fresh_content(state, store, (name, str(month)), recipe)
     outcomes = read_labels(store, definition.subject, definition.label, months)
     columns = feature_set.for_purpose(Purpose(definition.purpose))
     sample = build_sample(read_features(store, feature_set, months), outcomes, columns)

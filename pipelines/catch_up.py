@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from core.errors import GsceneError, Refusal
-from core.months import Month
+from core.derivation import require_fresh
+from core.errors import GateRefused, GsceneError, Refusal
+from core.months import Month, require_past
 from core.subject import SubjectKind
+from expectations.receipts import require_receipt
+from features.fact_definition import FactDefinition
+from features.fact_store import recipe_hash
 from models.definition import ModelDefinition
 from models.monthly_labels import source_tables
 from models.monthly_training import vintages_of
@@ -21,6 +25,7 @@ from pipelines.build import LISTS
 from pipelines.launch import launch
 from pipelines.workplace import Workplace
 from sources.month_intake import waiting_months
+from sources.versions import accepted_by_period
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,9 @@ def take_in_waiting(workplace: Workplace) -> None:
     Every delivery is tried; the first Refusal is raised when all have been and the months of the others are folded.
     """
     runs: dict[tuple[Month, Month], list[dg.AssetKey]] = {}
-    for (kind, table), months in waiting_months(workplace.state).items():
-        keys = [asset_key("raw", kind, table)]
-        keys += [
-            asset_key("facts", kind, facts.facts)
-            for (subject, _), facts in workplace.blueprint.facts.items()
-            if subject is kind and facts.table == table
-        ]
+    for (kind, table), months in _unfinished(workplace).items():
+        facts = _facts_of(workplace, kind, table)
+        keys = [asset_key("raw", kind, table), *(asset_key("facts", kind, f.facts) for f in facts)]
         runs.setdefault((months[0], months[-1]), []).extend(keys)
     refused: Refusal | None = None
     for (first, last), keys in sorted(runs.items()):
@@ -51,6 +52,33 @@ def take_in_waiting(workplace: Workplace) -> None:
         refused = refused or refusal
     if refused is not None:
         raise refused
+
+
+def _unfinished(workplace: Workplace) -> dict[tuple[SubjectKind, str], list[Month]]:
+    """Months with deliveries that wait, and months that an interrupted run left without a receipt or without their facts."""
+    found = {key: set(months) for key, months in waiting_months(workplace.state).items()}
+    for contract in workplace.blueprint.contracts.values():
+        for kind in contract.subjects:
+            table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
+            accepted = accepted_by_period(workplace.state, table) if facts else {}
+            for period in workplace.store.partitions(table):
+                try:
+                    require_receipt(workplace.state, workplace.store, table, period)
+                    for definition in facts:
+                        made = (definition.fact_table, period)
+                        recipe = recipe_hash(definition, accepted.get(period, []))
+                        require_fresh(workplace.state, workplace.store, made, [(table, period)], recipe)
+                except GateRefused:
+                    found.setdefault((kind, contract.table), set()).add(Month.parse(period))
+    return {key: sorted(months) for key, months in sorted(found.items())}
+
+
+def _facts_of(workplace: Workplace, kind: SubjectKind, table: str) -> list[FactDefinition]:
+    return [
+        definition
+        for (subject, _), definition in workplace.blueprint.facts.items()
+        if subject is kind and definition.table == table
+    ]
 
 
 def _take_in(workplace: Workplace, keys: Sequence[dg.AssetKey], first: Month, last: Month) -> Refusal | None:
@@ -72,7 +100,9 @@ def _take_in(workplace: Workplace, keys: Sequence[dg.AssetKey], first: Month, la
 
 
 def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
-    """Everything that the delivered tables allow, as of one month. Raises what an asset raises."""
+    """Everything that the delivered tables allow, as of one month. Raises what an asset raises; GateRefused while the
+    month's knowledge cutoff lies ahead, because what would be known by then isn't known yet."""
+    require_past(workplace.clock, as_of, workplace.settings.cutoff_days)
     take_in_waiting(workplace)
     models = [model for model in workplace.blueprint.models.values() if _has_sources(workplace, model)]
     if not models:

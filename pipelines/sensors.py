@@ -8,6 +8,7 @@ import dagster as dg
 from core.settings import Settings
 from core.state import StateDatabase
 from pipelines.asset_style import asset_key
+from pipelines.workplace import blueprint
 from sources.month_intake import waiting_months
 
 
@@ -32,11 +33,16 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
         if not waiting:
             yield dg.SkipReason("no delivery waits")
         for (kind, table), months in waiting.items():
-            for month in months:
+            facts = [f.facts for (of, _), f in blueprint().facts.items() if of is kind and f.table == table]
+            for month, last_delivery in months.items():
                 yield dg.RunRequest(
-                    run_key=f"{kind}/{table}/{month}/{context.cursor or ''}",
+                    # Dagster drops a key it has seen; a later delivery of the same month is another key.
+                    run_key=f"{kind}/{table}/{month}/{last_delivery}",
                     partition_key=str(month),
-                    asset_selection=[asset_key("raw", kind, table)],
+                    asset_selection=[
+                        asset_key("raw", kind, table),
+                        *(asset_key("facts", kind, f) for f in facts),
+                    ],
                 )
 
     return sensor

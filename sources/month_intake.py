@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.clock import Clock
 from core.errors import GsceneError, Refusal
@@ -65,16 +65,20 @@ def take_in_month(
     return _taken(state, kind, schema.table, month)
 
 
-def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], list[Month]]:
-    """Months with deliveries that wait, by subject kind and table."""
+def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], dict[Month, int]]:
+    """Months with deliveries that wait, in order, by subject kind and table; each with its highest waiting delivery_no."""
+    key = (Delivery.subject, Delivery.table, Delivery.period)
     query = (
-        select(Delivery.subject, Delivery.table, Delivery.period).where(Delivery.state == RECEIVED).distinct()
+        select(*key, func.max(Delivery.delivery_no))
+        .where(Delivery.state == RECEIVED)
+        .group_by(*key)
+        .order_by(*key)
     )
-    found: dict[tuple[SubjectKind, str], list[Month]] = {}
+    found: dict[tuple[SubjectKind, str], dict[Month, int]] = {}
     with state.session() as session:
-        for subject, table, period in session.execute(query):
-            found.setdefault((SubjectKind(subject), table), []).append(Month.parse(period))
-    return {key: sorted(months) for key, months in sorted(found.items())}
+        for subject, table, period, number in session.execute(query):
+            found.setdefault((SubjectKind(subject), table), {})[Month.parse(period)] = number
+    return found
 
 
 def _waiting(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> list[tuple[int, str]]:
