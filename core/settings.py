@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from core.errors import GsceneError
-from core.months import CUTOFF_DAYS, Month
+from core.months import CUTOFF_DAYS
 
 #: Name of the optional settings file in a home folder.
 FILE_NAME = "gscene.yaml"
@@ -18,8 +18,6 @@ _ALLOWED = {
     "mlflow_uri",
     "cutoff_days",
     "threads",
-    "first_month",
-    "last_month",
 }
 
 
@@ -27,8 +25,8 @@ _ALLOWED = {
 class Settings:
     """One home folder: all data of one bank, branch or trial live below it.
 
-    `cutoff_days` days after month end, `threads` compute threads. `first_month` and `last_month` bound the months that
-    the installation deals with; they come from `gscene.yaml`, where commands that bring data write them.
+    `cutoff_days` days after month end, `threads` compute threads; both may stand in `gscene.yaml`, with `state_url` and
+    `mlflow_uri`.
     """
 
     home: Path
@@ -36,8 +34,6 @@ class Settings:
     mlflow_uri: str
     cutoff_days: int = CUTOFF_DAYS
     threads: int = 2
-    first_month: Month | None = None
-    last_month: Month | None = None
 
     @classmethod
     def load(cls, home: Path) -> Settings:
@@ -58,25 +54,9 @@ class Settings:
                 mlflow_uri=str(entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")),
                 cutoff_days=int(entries.get("cutoff_days", CUTOFF_DAYS)),
                 threads=int(entries.get("threads", 2)),
-                first_month=Month.parse(entries["first_month"]) if "first_month" in entries else None,
-                last_month=Month.parse(entries["last_month"]) if "last_month" in entries else None,
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
-
-    def remember_months(self, first: Month, last: Month) -> Settings:
-        """Write the months into `gscene.yaml` (widening what is there) and return the settings read back."""
-        first = min(first, self.first_month or first)
-        last = max(last, self.last_month or last)
-        file = self.home / FILE_NAME
-        self.home.mkdir(parents=True, exist_ok=True)
-        entries = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
-        entries |= {"first_month": str(first), "last_month": str(last)}
-        file.write_text(
-            yaml.safe_dump(entries, allow_unicode=True, sort_keys=True),
-            encoding="utf-8",
-        )
-        return Settings.load(self.home)
 
     @property
     def lake(self) -> Path:

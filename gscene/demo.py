@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from sqlalchemy import func, select
 
 from core.clock import SystemClock
 from core.errors import GsceneError
 from core.months import Month
+from core.state import Delivery
 from gscene.console import Reporter
 from gscene.options import MonthType, home_option, json_option
 from gscene.run import finish, receive_all
@@ -71,22 +73,24 @@ def demo(
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    if not already_made(province, workplace.settings.home):
+    with workplace.state.session() as session:
+        in_use = session.scalar(select(func.count()).select_from(Delivery)) or 0
+    if not already_made(province, workplace.settings.home, in_use > 0):
         simulate(province, inbox, reporter)
         remember(province, workplace.settings.home)
     receive_all(workplace, read_schedule(inbox / "arrivals.json"), reporter)
     finish(workplace, as_of, reporter)
 
 
-def already_made(province: ProvinceSettings, home: Path) -> bool:
-    """Whether this very province lies in the home folder; GsceneError where another one does."""
-    if not (home / "inbox").exists():
-        return False
+def already_made(province: ProvinceSettings, home: Path, in_use: bool) -> bool:
+    """Whether this very province lies in the home folder; GsceneError where another one or real data (`in_use`) does."""
     note = home / NOTE
+    if not (home / "inbox").exists() and not note.exists() and not in_use:
+        return False
     if note.exists() and note.read_text(encoding="utf-8") == _told(province):
         return True
     raise GsceneError(
-        f"{home} holds another province or an unfinished one.",
+        f"{home} holds other data: another province, an unfinished one, or real deliveries.",
         "Choose another folder with --home, or delete this one.",
     )
 

@@ -75,6 +75,7 @@ def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # t
 
 def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
     """Run everything as of the month and tell what came out and where it lies."""
+    from expectations.data_docs import write_data_docs
     from pipelines.catch_up import bring_up_to_date
 
     month = as_of or _last_month(workplace)
@@ -84,9 +85,13 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
     tell_models(workplace, done.models, month, reporter)
     tell_lists(workplace, month, reporter)
     out = workplace.settings.out
+    pages = write_data_docs(
+        workplace.state, workplace.blueprint.contracts, workplace.settings.home / "data_docs"
+    )
     reporter.results(
         {f"scores {name}": str(out / "scores" / name / f"{month}.csv") for name in done.models}
         | {f"report {name}": str(out / "reports" / name / f"{month}.html") for name in done.models}
+        | {"validations": str(pages)}
         | {"Dagster and MLflow": f"gscene up --home {workplace.settings.home}"}
     )
     reporter.finish()

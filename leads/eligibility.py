@@ -188,12 +188,6 @@ def exclusion_reasons(candidates: pd.DataFrame, rules: Sequence[Rule]) -> pd.Ser
     return pd.Series(reasons, index=candidates.index, name="reason", dtype=object)
 
 
-def eligible(candidates: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Candidates that fail no rule, and the waterfall (see `waterfall`)."""
-    reasons = exclusion_reasons(candidates, rules)
-    return candidates[reasons.isna()], waterfall(reasons, rules)
-
-
 def waterfall(reasons: pd.Series, rules: Sequence[Rule]) -> pd.DataFrame:
     """One row per step: reason, zh, en, excluded, remaining. The first row, `candidates`, excludes nobody."""
     counts = reasons.value_counts()

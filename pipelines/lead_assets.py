@@ -48,7 +48,8 @@ def lead_asset(
         for month in months_of(context):
             listed = list_monthly(
                 policy, scores, feature_set, month, schemas=workplace.blueprint.schemas,
-                store=workplace.store, state=workplace.state, settings=workplace.settings, registry=workplace.registry(policy.subject), clock=workplace.clock,
+                store=workplace.store, state=workplace.state, settings=workplace.settings,
+                registry=workplace.registry(policy.subject), clock=workplace.clock,
             )  # fmt: skip
             told: dict[str, Any] = numbers({"leads": listed.rows, "held_out": listed.held_out})
             steps = [

@@ -129,8 +129,6 @@ def test_audit_chain_shows_tampering(state: StateDatabase, tamper: str) -> None:
 
 def test_settings(tmp_path: Path) -> None:
     assert Settings.load(tmp_path).cutoff_days == 5
-    kept = Settings.load(tmp_path).remember_months(Month(2026, 1), Month(2026, 3))
-    assert kept.remember_months(Month(2025, 12), Month(2026, 2)).last_month == Month(2026, 3)
     (tmp_path / "gscene.yaml").write_text("cutof_days: 3\n")
     with pytest.raises(GsceneError, match="cutof_days"):
         Settings.load(tmp_path)

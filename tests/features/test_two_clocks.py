@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.definition_file import Bilingual
@@ -229,7 +229,16 @@ def reference(deliveries: list[Delivered], as_of: Month) -> pd.DataFrame:
 worlds = st.lists(delivered, min_size=1, max_size=10).map(numbered)
 
 
+# One account of the month of March, sent twice in time and again under another holder a year later.
+PASSED_ON = [
+    Delivered(2, 1, "supplement", 1, (Row(0, 0, 100, False),)),
+    Delivered(2, 2, "supplement", 3, (Row(0, 0, 200, False),)),
+    Delivered(2, 3, "supplement", 140, (Row(1, 0, 300, False),)),
+]
+
+
 @settings(max_examples=80)
+@example(PASSED_ON, 2)
 @given(worlds, st.integers(0, MONTHS - 1))
 def test_later_received_records_change_nothing(
     tmp_path_factory,
@@ -285,3 +294,19 @@ def test_chunks_and_panels_give_the_same_bits(tmp_path_factory) -> None:  # type
         assert (
             pa.concat_tables(pieces[str(month)]).combine_chunks().equals(whole[str(month)].combine_chunks())
         )
+
+
+def test_no_row_means_zero_for_everybody_whatever_the_chunk(tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    events = FACTS.model_copy(update={"absent": "zero"})
+    text = Bilingual(zh="特征", en="feature")
+    features = FeatureSet("bill_monthly", SubjectKind.RESIDENT, text, FEATURES.features, {"bill": events})
+    deliveries = [
+        Delivered(0, 1, "full", 2, tuple(Row(s, s, 100, False) for s in range(20))),
+        Delivered(1, 1, "full", 2, (Row(1, 1, 100, False),)),
+    ]
+    store = world(str(tmp_path_factory.mktemp("zero")), deliveries)
+    whole = feature_table(store, features, FIRST.plus(1))
+    assert whole.column("bills_records_3").to_pylist() == [2.0] * 20
+    assert (
+        feature_table(store, features, FIRST.plus(1), chunk=3).combine_chunks().equals(whole.combine_chunks())
+    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from core.errors import GsceneError
 from leads import eligibility
-from leads.eligibility import eligible, exclusion_reasons, standard_rules
+from leads.eligibility import exclusion_reasons, standard_rules, waterfall
 from tests.leads.worlds import ON, POPULATION, candidates_of, policy, wanted_person
 
 #: Nobody of a handful is drawn at these shares (asserted below), so that single rules can be looked at.
@@ -92,8 +92,9 @@ def test_the_waterfall_adds_up_and_reasons_are_first_reasons(people):
     rules_of = policy()
     candidates = candidates_of(people, rules_of)
     rules = standard_rules(rules_of, ON)
-    admitted, steps = eligible(candidates, rules)
-    assert steps["excluded"].sum() + len(admitted) == len(candidates)
+    reasons = exclusion_reasons(candidates, rules)
+    steps = waterfall(reasons, rules)
+    assert steps["excluded"].sum() + reasons.isna().sum() == len(candidates)
     assert (steps["remaining"].to_numpy() == len(candidates) - steps["excluded"].cumsum().to_numpy()).all()
     assert steps["reason"].is_unique
     # slow and obvious: go through the rules person by person
