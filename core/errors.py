@@ -62,6 +62,10 @@ class Refusal(GsceneError):
         return " - ".join(part for part in parts if part)
 
 
+class TooFewOutcomes(GsceneError):
+    """A model can't be trained yet: too few events have been seen. Others can."""
+
+
 class GateRefused(GsceneError):
     """A stage asked for input that no matching receipt or sign-off vouches for."""
 

@@ -82,6 +82,9 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
     reporter.say(f"As of {month} / 观察月 {month}")
     done = bring_up_to_date(workplace, month)
     tell_deliveries(workplace, reporter)
+    for name, reason in done.untrained.items():
+        reporter.say(f"Not trained / 未训练: {reason}")
+        reporter.result.setdefault("untrained", {})[name] = reason
     tell_models(workplace, done.models, month, reporter)
     tell_lists(workplace, month, reporter)
     out = workplace.settings.out

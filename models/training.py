@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from core.errors import GsceneError
+from core.errors import TooFewOutcomes
 from core.progress import Progress, SilentProgress
 from models.calibration import fit_calibration
 from models.candidates import CandidateKind, FittedPair, fit_pair
@@ -237,7 +237,7 @@ def _by_repeats(
 
 def _enough(definition: ModelDefinition, sample: Sample) -> None:
     if sample.events < definition.min_bads or not _both(sample.target[sample.decided]):
-        raise GsceneError(
+        raise TooFewOutcomes(
             f"{definition.name}: {sample.events} events to learn from, at least {definition.min_bads} are needed, and "
             "rows of both outcomes.",
             "Add vintages to the definition, bring more months of data, or wait for outcomes to mature.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from core.derivation import require_fresh
-from core.errors import GateRefused, GsceneError, Refusal
+from core.errors import GateRefused, GsceneError, Refusal, TooFewOutcomes
 from core.months import Month, require_past
 from core.subject import SubjectKind
 from expectations.receipts import require_receipt
@@ -30,10 +30,11 @@ from sources.versions import accepted_by_period
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What was brought up to date: models trained and scored, lists made, in order."""
+    """What was brought up to date: models trained and scored, lists made; and why a model couldn't be trained, by name."""
 
     models: list[str]
     lists: list[str]
+    untrained: dict[str, str]
 
 
 def take_in_waiting(workplace: Workplace) -> None:
@@ -111,17 +112,27 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
             "Bring deliveries first: gscene demo, or gscene run --sme-invoices DIR.",
         )
     _vintages(workplace, models, as_of)
-    trained = [asset_key("models", model.subject, model.name) for model in models]
-    scored = [asset_key("scores", model.subject, model.name) for model in models]
+    untrained: dict[str, str] = {}
+    for model in models:
+        keys = [asset_key(layer, model.subject, model.name) for layer in ("models", "scores")]
+        try:
+            launch(workplace, keys, as_of, as_of)
+        except TooFewOutcomes as few:
+            untrained[model.name] = str(few)
+    scored = {model.name: model.subject for model in models if model.name not in untrained}
+    if not scored:
+        raise GsceneError(
+            "no model could be trained. " + " ".join(untrained.values()),
+            "Bring more subjects or more months.",
+        )
     lists = [
-        (name, kind)
+        (name, scored[risk])
         for name, (_, risk, acquisition, _) in LISTS.items()
-        for kind in SubjectKind
-        if {risk, acquisition} - {None} <= {model.name for model in models if model.subject is kind}
+        if {risk, acquisition} - {None} <= set(scored)
     ]
-    listed = [asset_key("leads", kind, name) for name, kind in lists]
-    launch(workplace, [*trained, *scored, *listed], as_of, as_of)
-    return CaughtUp([model.name for model in models], [name for name, _ in lists])
+    if lists:
+        launch(workplace, [asset_key("leads", kind, name) for name, kind in lists], as_of, as_of)
+    return CaughtUp(list(scored), [name for name, _ in lists], untrained)
 
 
 def _has_sources(workplace: Workplace, model: ModelDefinition) -> bool:
