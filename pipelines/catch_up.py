@@ -24,7 +24,7 @@ from pipelines.asset_style import asset_key
 from pipelines.build import LISTS
 from pipelines.launch import launch
 from pipelines.workplace import Workplace
-from sources.month_intake import waiting_months
+from sources.month_intake import accepted_rows, waiting_months
 from sources.versions import accepted_by_period
 
 
@@ -62,6 +62,7 @@ def _unfinished(workplace: Workplace) -> dict[tuple[SubjectKind, str], list[Mont
         for kind in contract.subjects:
             table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
             accepted = accepted_by_period(workplace.state, table) if facts else {}
+            rows = accepted_rows(workplace.state, kind, contract.table)
             for period in workplace.store.partitions(table):
                 try:
                     require_receipt(workplace.state, workplace.store, table, period)
@@ -70,6 +71,9 @@ def _unfinished(workplace: Workplace) -> dict[tuple[SubjectKind, str], list[Mont
                         recipe = recipe_hash(definition, accepted.get(period, []))
                         require_fresh(workplace.state, workplace.store, made, [(table, period)], recipe)
                 except GateRefused:
+                    # Rows that no delivery brought are not ours to bless: the gate stays shut until they are gone.
+                    if workplace.store.rows(table, period) != rows.get(period, 0):
+                        continue
                     found.setdefault((kind, contract.table), set()).add(Month.parse(period))
     return {key: sorted(months) for key, months in sorted(found.items())}
 

@@ -81,6 +81,17 @@ def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], dict[M
     return found
 
 
+def accepted_rows(state: StateDatabase, kind: SubjectKind, table: str) -> dict[str, int]:
+    """Rows that the ledger has accepted, by period: what the raw months of a table should hold."""
+    query = (
+        select(Delivery.period, func.sum(Delivery.rows_accepted))
+        .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.state == ACCEPTED)
+        .group_by(Delivery.period)
+    )
+    with state.session() as session:
+        return {period: int(rows or 0) for period, rows in session.execute(query)}
+
+
 def _waiting(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> list[tuple[int, str]]:
     query = (
         select(Delivery.delivery_no, Delivery.adapter)
