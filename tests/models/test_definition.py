@@ -32,7 +32,7 @@ def test_the_shipped_definitions_load() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line_text"),
     [
-        ("bad_dpd: 90", "bad_dpd: 45", "label"),
+        ("bad_dpd: 90", "bad_dpd: 45", "bad_dpd: 45"),
         ("purpose: risk", "purpose: marketing", "name"),
         ("min_bin_share: 0.05", "min_share: 0.05", "min_share"),
         ("name: resident_risk", "name: other", "name"),
