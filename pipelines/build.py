@@ -7,10 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from core.errors import GsceneError
 from core.subject import SubjectKind
 from core.telemetry import quiet
 from leads.monthly_list import Scores
 from leads.policy import load_policies
+from models.definition import Label
 from pipelines.fact_assets import fact_asset
 from pipelines.feature_assets import feature_asset
 from pipelines.jobs import jobs, schedules
@@ -66,7 +68,13 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
             checks.append(suite_check(contract, kind))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
-    labels = {(m.subject, m.label.kind): m.label for m in plan.models.values()}
+    labels: dict[tuple[SubjectKind, str], Label] = {}
+    for model in plan.models.values():
+        if labels.setdefault((model.subject, model.label.kind), model.label) != model.label:
+            raise GsceneError(
+                f"{model.name} defines the outcome {model.label.kind} in another way than an earlier model.",
+                "Models of one subject kind share one table of outcomes of a kind: use the same label in both definitions.",
+            )
     assets += [label_asset(kind, label) for (kind, _), label in labels.items()]
     for definition in plan.models.values():
         feature_set = plan.feature_sets[definition.feature_set]
