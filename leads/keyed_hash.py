@@ -7,20 +7,15 @@ by its owner alone, never in the repository, the database or a list.
 from __future__ import annotations
 
 import hmac
-import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import GsceneError
+from core.key_file import KEY_BYTES, load_key
 
 FILE_NAME = "leads.key"
-
-#: Bytes of the secret.
-KEY_BYTES = 32
 
 #: Draws are made of the first 8 bytes of a hash: 2**-64 is far below any share that matters.
 _DRAW_BYTES = 8
@@ -39,12 +34,7 @@ class LeadKey:
     @classmethod
     def load(cls, folder: Path) -> LeadKey:
         """Read `leads.key` in `folder`, making it with mode 0600 at first use; GsceneError where others can read it."""
-        file = folder / FILE_NAME
-        if not file.exists():
-            _create(file)
-        if file.stat().st_mode & 0o077:
-            raise GsceneError(f"{file} can be read by others.", f"Run: chmod 600 {file}")
-        return cls(file.read_bytes())
+        return cls(load_key(folder / FILE_NAME))
 
     def token(self, use: str, text: str, characters: int = 40) -> str:
         """`characters` hexadecimal digits (at most 64) for one text."""
@@ -64,13 +54,3 @@ class LeadKey:
 
     def _subkey(self, use: str) -> bytes:
         return hmac.digest(self.secret, b"gscene/leads/" + use.encode(), "sha256")
-
-
-def _create(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(secrets.token_bytes(KEY_BYTES))
