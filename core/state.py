@@ -57,7 +57,13 @@ class Base(DeclarativeBase):
 
 
 class Delivery(Base):
-    """One delivery of one table's month from one source; the ledger says when the bank knew."""
+    """One delivery of one table's month from one source; the ledger says when the bank knew.
+
+    `lane`: live deliveries fill `raw/`, those of a platform on trial fill `trial/` and are known to nobody else.
+    `made_from`: the delivery whose archived bytes this entry was made from (rows released from quarantine, a trial
+    promoted at cut-over). `withdrawn_at`: from then on its rows are no longer known. Source rows delivered = accepted +
+    left out + quarantined; `rows_made` are the canonical rows that the accepted ones became.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -85,7 +91,19 @@ class Delivery(Base):
     remedy: Mapped[str | None]
     rows_delivered: Mapped[int | None]
     rows_accepted: Mapped[int | None]
+    lane: Mapped[str] = mapped_column(server_default="live", default="live")
+    sequence: Mapped[int | None]
+    previous_sha256: Mapped[str | None] = mapped_column(String(64))
+    signed_by: Mapped[str | None]
+    made_from: Mapped[int | None] = mapped_column(ForeignKey("delivery.delivery_no"))
+    withdrawn_at: Mapped[datetime | None]
+    rows_made: Mapped[int | None]
+    rows_quarantined: Mapped[int | None]
+    receipt_sha256: Mapped[str | None] = mapped_column(String(64))
     left_out: Mapped[list[LeftOut]] = relationship(back_populates="delivery", cascade="all, delete-orphan")
+    quarantined: Mapped[list[Quarantined]] = relationship(
+        back_populates="delivery", cascade="all, delete-orphan"
+    )
 
 
 class LeftOut(Base):
@@ -97,6 +115,22 @@ class LeftOut(Base):
     reason: Mapped[str] = mapped_column(primary_key=True)
     rows: Mapped[int]
     delivery: Mapped[Delivery] = relationship(back_populates="left_out")
+
+
+class Quarantined(Base):
+    """Rows of an accepted delivery that are held back until its adapter is mended: how many under which reason, the source
+    column that caused it, and the shape of one such cell, never its content. `released`: rows that came in since.
+    """
+
+    __tablename__ = "quarantined"
+
+    delivery_no: Mapped[int] = mapped_column(ForeignKey("delivery.delivery_no"), primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    column: Mapped[str] = mapped_column(primary_key=True)
+    rows: Mapped[int]
+    released: Mapped[int] = mapped_column(default=0)
+    shape: Mapped[str]
+    delivery: Mapped[Delivery] = relationship(back_populates="quarantined")
 
 
 class Receipt(Base):

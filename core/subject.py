@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final, Literal
 
 
 class SubjectKind(StrEnum):
@@ -15,3 +16,10 @@ class SubjectKind(StrEnum):
     def zh(self) -> str:
         """The word shown to Chinese readers."""
         return "居民" if self is SubjectKind.RESIDENT else "企业"
+
+
+#: Stands where a subject kind would, for tables whose rows are about no subject: reconciliations, campaigns, costs.
+SHARED: Final = "shared"
+
+#: Whose rows a table holds: the second part of `raw/<owner>/<table>`.
+TableOwner = SubjectKind | Literal["shared"]

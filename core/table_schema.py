@@ -24,6 +24,8 @@ class ColumnType(StrEnum):
     DATE = "date"
     MONTH = "month"
     SUBJECT = "subject"
+    #: A moment; sources write Chinese civil time, at rest it is UTC.
+    TIME = "time"
 
     def arrow(self) -> pa.DataType:
         """The Arrow type at rest."""
@@ -41,6 +43,7 @@ _ARROW = {
     ColumnType.DATE: pa.date32(),
     ColumnType.MONTH: pa.string(),
     ColumnType.SUBJECT: pa.string(),
+    ColumnType.TIME: pa.timestamp("us", tz="UTC"),
 }
 
 #: Columns that intake adds to every canonical row.
@@ -85,6 +88,11 @@ class TableSchema:
             if column.name == name:
                 return column
         raise KeyError(f"table {self.table} has no column {name}")
+
+    @property
+    def has_subject(self) -> bool:
+        """Whether rows are about a subject; reconciliations, campaigns and costs aren't (`raw/shared/<table>`)."""
+        return any(column.name == "subject_id" for column in self.columns)
 
     def arrow(self) -> pa.Schema:
         """Business columns at rest: `subject_id` becomes `subject_no` (int32); `period` is the partition, not stored."""

@@ -38,7 +38,12 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, up, doctor):
+for command in (
+    demo,
+    run,
+    up,
+    doctor,
+):
     cli.add_command(command)
 
 

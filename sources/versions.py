@@ -43,12 +43,19 @@ class KnownDelivery:
     accepted: bool = True
 
 
+def lane_of_folder(folder: str) -> str:
+    """The ledger's lane of a table-store folder: `raw` holds what is live, `trial` what a platform on trial sends."""
+    return {"raw": "live", "trial": "trial"}[folder]
+
+
 def ledger_deliveries(
     state: StateDatabase, raw_table: str, period: str | None = None
 ) -> dict[int, KnownDelivery]:
-    """Deliveries of `raw/<subject>/<table>` by number, of one month or all."""
-    _, subject, table = raw_table.split("/")
-    query = select(Delivery).where(Delivery.subject == subject, Delivery.table == table)
+    """Deliveries of `raw/<owner>/<table>` (or `trial/…`) by number, of one month or all."""
+    folder, subject, table = raw_table.split("/")
+    query = select(Delivery).where(
+        Delivery.lane == lane_of_folder(folder), Delivery.subject == subject, Delivery.table == table
+    )
     if period is not None:
         query = query.where(Delivery.period == period)
     with state.session() as session:
