@@ -31,6 +31,9 @@ CHUNK = 32_768
 #: The partition column of every table.
 PERIOD = "period"
 
+#: Columns whose statistics readers use to pass over row groups.
+_SKIPPED_BY = ("subject_no", "known_at")
+
 
 @dataclass(frozen=True)
 class TableVersion:
@@ -39,6 +42,20 @@ class TableVersion:
     version: int
     operation: str
     metadata: Mapping[str, str]
+
+
+@dataclass
+class RowStream:
+    """Rows of one partition that come piece by piece, so that they never lie in memory together; read once."""
+
+    schema: pa.Schema
+    pieces: Iterator[pa.Table]
+    num_rows: int = 0
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for piece in self.pieces:
+            self.num_rows += piece.num_rows
+            yield piece
 
 
 class CorruptTable(GsceneError):
@@ -60,7 +77,7 @@ class TableStore:
         self,
         table: str,
         partition: str,
-        data: pa.Table,
+        data: pa.Table | RowStream,
         *,
         app_version: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -91,7 +108,7 @@ class TableStore:
         self,
         table: str,
         partition: str,
-        data: pa.Table,
+        data: pa.Table | RowStream,
         mode: str,
         app_version: int | None,
         metadata: Mapping[str, str] | None,
@@ -130,7 +147,7 @@ class TableStore:
             )
             return int(self._delta(table).version())
 
-    def _write_file(self, table: str, partition: str, data: pa.Table) -> tuple[str, int]:
+    def _write_file(self, table: str, partition: str, data: pa.Table | RowStream) -> tuple[str, int]:
         folder = self.root / table / f"{PERIOD}={partition}"
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{uuid.uuid4().hex}.part"
@@ -145,9 +162,12 @@ class TableStore:
             use_dictionary=[name for name in data.schema.names if name not in numbers],
             column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
             data_page_size=1 << 22,
+            # Readers skip row groups by subject and moment alone; statistics of the rest cost a sixth of the writing.
+            write_statistics=[name for name in _SKIPPED_BY if name in data.schema.names],
         ) as writer:
-            for piece in _row_groups(data):
-                writer.write_table(piece, row_group_size=max(1, piece.num_rows))
+            for rows in [data] if isinstance(data, pa.Table) else data:
+                for piece in _row_groups(rows):
+                    writer.write_table(piece, row_group_size=max(1, piece.num_rows))
         digest, size = _sha256(part), part.stat().st_size
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -226,8 +246,12 @@ class TableStore:
         partitions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        encoded: Sequence[str] = (),
     ) -> pa.Table:
-        """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing."""
+        """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing.
+
+        Text columns named in `encoded` come as dictionaries: each different text once, which is what columns of codes are for.
+        """
         if not self.exists(table):
             raise GsceneError(
                 f"there is no table {table} in {self.root}.",
@@ -239,7 +263,8 @@ class TableStore:
         pieces = []
         for path in self._paths(delta, table, partitions):
             self._verify(path)
-            piece = pq.ParquetFile(path, memory_map=True).read(columns=wanted, use_threads=False)
+            file = pq.ParquetFile(path, memory_map=True, read_dictionary=list(encoded))
+            piece = file.read(columns=wanted, use_threads=False)
             period = pa.DictionaryArray.from_arrays(
                 pa.array(np.zeros(piece.num_rows, dtype=np.int32)),
                 pa.array([path.parent.name.split("=", 1)[1]]),

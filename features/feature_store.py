@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from core.clock import Clock
 from core.derivation import Partition, record_derivation, require_fresh
-from core.months import Month
+from core.months import CUTOFF_DAYS, Month
 from core.state import StateDatabase
-from core.table_store import TableStore
-from features.as_of import feature_table
+from core.table_store import RowStream, TableStore
+from features.as_of import feature_schema, features_at
 from features.catalogue import FeatureSet
 from features.fact_store import recipe_hash
 from sources.versions import accepted_by_period
@@ -37,12 +39,27 @@ def build_features(
 ) -> FeaturesBuilt:
     """Compute and store one as-of month; GateRefused when facts lag behind the raw months they stand on."""
     inputs = _facts_in_step(store, state, feature_set, as_of)
-    table = feature_table(store, feature_set, as_of, cutoff_days=cutoff_days)
-    store.replace(feature_set.table, str(as_of), table)
+    rows, missing = write_features(store, feature_set, as_of, cutoff_days)
     record_derivation(state, store, clock, (feature_set.table, str(as_of)), inputs, feature_set.sha256)
-    cells = table.num_rows * len(feature_set.features)
-    missing = sum(table.column(name).null_count for name in feature_set.names)
-    return FeaturesBuilt(table.num_rows, len(feature_set.features), missing / cells if cells else 0.0)
+    cells = rows * len(feature_set.features)
+    return FeaturesBuilt(rows, len(feature_set.features), missing / cells if cells else 0.0)
+
+
+def write_features(
+    store: TableStore, feature_set: FeatureSet, as_of: Month, cutoff_days: int = CUTOFF_DAYS
+) -> tuple[int, int]:
+    """Compute one as-of month chunk by chunk into its partition; returns rows and missing cells."""
+    missing = 0
+
+    def chunks() -> Iterator[pa.Table]:
+        nonlocal missing
+        for _, table in features_at(store, feature_set, [as_of], cutoff_days=cutoff_days):
+            missing += sum(int(np.isnan(table.column(name).to_numpy()).sum()) for name in feature_set.names)
+            yield table
+
+    rows = RowStream(feature_schema(feature_set), chunks())
+    store.replace(feature_set.table, str(as_of), rows)
+    return rows.num_rows, missing
 
 
 def read_features(store: TableStore, feature_set: FeatureSet, as_of: Sequence[Month]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ corrections. Reading with a cutoff applies the blocks in the order of `known_at`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -29,11 +29,14 @@ class FactBlocks:
     known_at: np.ndarray
     measures: dict[str, np.ndarray]
     first_known: np.datetime64
+    _known: dict[np.datetime64, np.ndarray] = field(default_factory=dict, repr=False)
 
-    def as_known(self, cutoff: datetime) -> np.ndarray | slice:
-        """Rows known by the cutoff, in an order in which later versions of a subject come later."""
-        inside = self.known_at <= _moment(cutoff)
-        return slice(None) if inside.all() else np.flatnonzero(inside)
+    def known(self, cutoff: datetime) -> np.ndarray:
+        """Which rows were known by the cutoff; later versions of a subject come later."""
+        moment = _moment(cutoff)
+        if moment not in self._known:
+            self._known[moment] = self.known_at <= moment
+        return self._known[moment]
 
     def delivered_by(self, cutoff: datetime) -> bool:
         """Whether anything of the month had come by the cutoff."""
@@ -94,10 +97,10 @@ class MonthlyFacts:
         if not pieces:
             nothing = {name: np.empty(0) for name in measures}
             return FactBlocks(
-                np.empty(0, np.int64), np.empty(0, "datetime64[us]"), nothing, self._first_known(month)
+                np.empty(0, np.int32), np.empty(0, "datetime64[us]"), nothing, self._first_known(month)
             )
         rows = pa.concat_tables(pieces)
-        position = rows.column("subject_no").to_numpy().astype(np.int64) - low
+        position = rows.column("subject_no").to_numpy() - np.int32(low)
         known_at = rows.column("known_at").cast(pa.timestamp("us")).to_numpy()
         columns = {name: rows.column(name).to_numpy() for name in measures}
         inside = (position >= 0) & (position < high - low)
@@ -105,32 +108,6 @@ class MonthlyFacts:
             position, known_at = position[inside], known_at[inside]
             columns = {name: values[inside] for name, values in columns.items()}
         return FactBlocks(position, known_at, columns, self._first_known(month))
-
-
-def side_by_side(
-    blocks: Sequence[FactBlocks | None],
-    measure: str,
-    subjects: int,
-    cutoff: datetime,
-    absent_is_zero: bool,
-) -> np.ndarray:
-    """float64 of shape (months, subjects): one measure as known at the cutoff, NaN where there is no record.
-
-    With `absent_is_zero` a month that was delivered by the cutoff gives 0 for subjects without a row.
-    """
-    result = np.full((len(blocks), subjects), np.nan)
-    for row, block in zip(result, blocks, strict=True):
-        if block is None:
-            continue
-        known = block.as_known(cutoff)
-        zero = absent_is_zero and block.delivered_by(cutoff)
-        if zero:
-            row[:] = 0.0
-        # Later blocks come later in the arrays and win, as NumPy assigns repeated positions in order.
-        row[block.position[known]] = block.measures[measure][known]
-        if zero:
-            np.nan_to_num(row, copy=False, nan=0.0)
-    return result
 
 
 def _overlaps(file: pq.ParquetFile, group: int, low: int, high: int) -> bool:

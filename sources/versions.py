@@ -25,6 +25,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from core.errors import GsceneError
+from core.row_keys import packed_keys, repeated
 from core.state import Delivery, StateDatabase
 from core.table_schema import TableSchema
 from sources.arrivals import ACCEPTED
@@ -189,10 +190,13 @@ def _key_columns(table: pa.Table, schema: TableSchema) -> list[str]:
 
 def _latest(table: pa.Table, key: list[str], rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Of rows with the same key the one with the greatest (rank, row_no); positions ascending."""
+    chosen = table.select(key) if len(rows) == table.num_rows else table.select(key).take(pa.array(rows))
+    keys = packed_keys(chosen.columns)
+    several = repeated(keys)
+    if not len(several):
+        return rows
     # One number that orders the versions: rank first, row_no within it.
     version = rank[rows] << 32 | table.column("row_no").to_numpy()[rows].astype(np.int64)
-    order = rows[np.argsort(version, kind="stable")]
-    ordered = table.select(key).take(pa.array(order))
-    ordered = ordered.append_column("", pa.array(np.arange(len(order))))
-    last = ordered.group_by(key).aggregate([("", "max")]).column("_max").to_numpy()
-    return np.sort(order[last])
+    order = several[np.lexsort((version[several], keys[several]))]
+    superseded = order[:-1][keys[order[1:]] == keys[order[:-1]]]
+    return np.delete(rows, superseded)
