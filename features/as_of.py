@@ -7,8 +7,7 @@ exists for every subject of which any source had told anything by the cutoff, wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +15,10 @@ import pyarrow as pa
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
 from core.table_store import CHUNK, TableStore
 from features.catalogue import Feature, FeatureSet
-from features.monthly_facts import FactBlocks, MonthlyFacts
+from features.monthly_facts import FactBlocks, MonthlyFacts, moment
 
 #: Subjects whose months fit the processor's second cache together: windows over more of them wait for memory.
-TILE = 4096
+TILE = 8192
 
 #: One measure of one source.
 MeasureKey = tuple[str, str]
@@ -37,6 +36,9 @@ def features_at(
 
     Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no.
     """
+    # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
+    # the time), malloc keeps them.
+    pa.set_memory_pool(pa.system_memory_pool())
     first = min(as_of).plus(1 - feature_set.months_back)
     months = month_range(first, max(as_of))
     sources = {
@@ -44,19 +46,19 @@ def features_at(
         for name, definition in feature_set.facts.items()
     }
     subjects = max((source.subjects() for source in sources.values()), default=0)
-    side_by_side = SideBySide(feature_set, min(chunk, max(subjects, 1)))
+    plan = Plan(feature_set)
     for low in range(0, subjects, chunk):
         high = min(low + chunk, subjects)
         blocks = {
             name: {
-                month: source.blocks(month, low, high, side_by_side.measures_at(name, month, as_of))
+                month: source.blocks(month, low, high, plan.measures_at(name, month, as_of))
                 for month in months
             }
             for name, source in sources.items()
         }
         for month in as_of:
-            cutoff = knowledge_cutoff(month, cutoff_days)
-            yield month, _chunk(feature_set, blocks, side_by_side, month, cutoff, low, high)
+            cutoff = moment(knowledge_cutoff(month, cutoff_days))
+            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff)
 
 
 def feature_table(
@@ -84,28 +86,20 @@ def feature_schema(feature_set: FeatureSet) -> pa.Schema:
     )
 
 
-@dataclass
-class SideBySide:
-    """Each measure's months side by side: one float64 array (tiles, months, TILE) a measure, oldest month first, NaN = no record.
+class Plan:
+    """What a feature set needs of the facts, and in which order: features by the measures that they look at."""
 
-    Made once and filled again for every chunk and as-of month. A measure has as many months as its longest formula looks at.
-    """
-
-    feature_set: FeatureSet
-    subjects: int
-    months_back: dict[MeasureKey, int] = field(init=False)
-    arrays: dict[MeasureKey, np.ndarray] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.months_back = {}
-        for feature in self.feature_set.features:
-            sides = [(feature.facts, feature.measure)]
-            if feature.over is not None:
-                sides.append((feature.over_facts, feature.over))
-            for key in sides:
+    def __init__(self, feature_set: FeatureSet) -> None:
+        self.feature_set = feature_set
+        self.months_back: dict[MeasureKey, int] = {}
+        self.groups: dict[tuple[MeasureKey, ...], list[int]] = {}
+        for place, feature in enumerate(feature_set.features):
+            keys = _measures(feature)
+            self.groups.setdefault(keys, []).append(place)
+            for key in keys:
                 self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
-        tiles = -(-self.subjects // TILE)
-        self.arrays = {key: np.empty((tiles, back, TILE)) for key, back in self.months_back.items()}
+        # One measure's months side by side for one tile: filled again and again, so that it stays in the cache.
+        self.buffers = [np.empty((feature_set.months_back, TILE)) for _ in range(2)]
 
     def measures_at(self, facts: str, month: Month, as_of: Sequence[Month]) -> list[str]:
         """Measures of a source that some feature at one of the as-of months needs of this month."""
@@ -116,61 +110,86 @@ class SideBySide:
             if source == facts and any(age < back for age in ages)
         )
 
-    def fill(self, blocks: dict[str, dict[Month, FactBlocks | None]], as_of: Month, cutoff: datetime) -> None:
-        """Lay every measure out as known at the cutoff.
+    def side_by_side(
+        self,
+        buffer: np.ndarray,
+        key: MeasureKey,
+        chunk: _Chunk,
+        tile: int,
+        as_of: Month,
+        cutoff: np.datetime64,
+    ) -> np.ndarray:
+        """A measure's months of one tile as known at the cutoff, float64 (months, TILE), oldest first, NaN = no record.
 
         Where a source lists events only (`absent: zero`), a month delivered by the cutoff gives 0 to subjects without a row.
         """
-        from features.month_kernels import clear, lay
+        from features.month_kernels import lay
 
-        for (facts, measure), array in self.arrays.items():
-            zero = self.feature_set.facts[facts].absent == "zero"
-            for place in range(array.shape[1]):
-                block = blocks[facts].get(as_of.plus(place + 1 - array.shape[1]))
-                clear(array, place)
-                if block is not None:
-                    absent = 0.0 if zero and block.delivered_by(cutoff) else np.nan
-                    lay(array, place, block.position, block.measures[measure], block.known(cutoff), absent)
+        facts, measure = key
+        months = buffer[: self.months_back[key]]
+        zero = self.feature_set.facts[facts].absent == "zero"
+        for place, row in enumerate(months):
+            block = chunk.blocks[facts].get(as_of.plus(place + 1 - len(months)))
+            if block is None:
+                row.fill(np.nan)
+                continue
+            absent = 0.0 if zero and block.delivered_by(cutoff) else np.nan
+            ranges = block.tile_ranges(TILE, chunk.tiles)
+            lay(row, ranges, tile, block.position, block.measures[measure], block.known(cutoff), absent)
+        return months
 
 
-def _chunk(
-    feature_set: FeatureSet,
-    blocks: dict[str, dict[Month, FactBlocks | None]],
-    side_by_side: SideBySide,
-    as_of: Month,
-    cutoff: datetime,
-    low: int,
-    high: int,
-) -> pa.Table:
-    from features.month_kernels import known_subjects
+@dataclass(frozen=True)
+class _Chunk:
+    """Facts of the subjects low <= subject_no < high, all versions."""
 
-    side_by_side.fill(blocks, as_of, cutoff)
-    oldest = as_of.plus(1 - feature_set.months_back)
-    recent = [
-        block
-        for months in blocks.values()
-        for month, block in months.items()
-        if block is not None and oldest <= month <= as_of
-    ]
-    known = known_subjects(recent, high - low, cutoff)
-    columns = np.empty((len(feature_set.features), high - low))
-    for tile, start in enumerate(range(0, high - low, TILE)):
-        stop = min(start + TILE, high - low)
-        for row, feature in zip(columns, feature_set.features, strict=True):
-            row[start:stop] = _values(feature, side_by_side.arrays, tile)[: stop - start]
-    numbers = (np.flatnonzero(known) + low).astype(np.int32)
-    everyone = len(numbers) == high - low
+    low: int
+    high: int
+    blocks: dict[str, dict[Month, FactBlocks | None]]
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles, the last one perhaps not full."""
+        return -(-(self.high - self.low) // TILE)
+
+    def known(self, first: Month, last: Month, cutoff: np.datetime64) -> np.ndarray:
+        """Whether any source told anything of a subject in these months by the cutoff, bool (subjects,)."""
+        from features.month_kernels import known_subjects
+
+        recent = [
+            block
+            for months in self.blocks.values()
+            for month, block in months.items()
+            if block is not None and first <= month <= last
+        ]
+        return known_subjects(recent, self.high - self.low, cutoff)
+
+
+def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) -> pa.Table:
+    from features.window_kernels import KERNELS, share_of
+
+    feature_set = plan.feature_set
+    columns = np.empty((len(feature_set.features), chunk.high - chunk.low))
+    for keys, places in plan.groups.items():
+        for tile in range(chunk.tiles):
+            start, stop = tile * TILE, min((tile + 1) * TILE, chunk.high - chunk.low)
+            sides = [
+                plan.side_by_side(buffer, key, chunk, tile, as_of, cutoff)
+                for buffer, key in zip(plan.buffers, keys, strict=False)
+            ]
+            for place in places:
+                feature = feature_set.features[place]
+                windows = [side[len(side) - feature.months_back :] for side in sides]
+                values = share_of(*windows) if len(keys) == 2 else KERNELS[feature.formula](*windows)
+                np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
+    known = chunk.known(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
+    numbers = (np.flatnonzero(known) + chunk.low).astype(np.int32)
+    everyone = len(numbers) == len(known)
     found = [pa.array(row if everyone else row[known]) for row in columns]
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
 
 
-def _values(feature: Feature, arrays: dict[MeasureKey, np.ndarray], tile: int) -> np.ndarray:
-    """One feature of every subject of a tile, float64 (TILE,)."""
-    from features.window_kernels import KERNELS, share_of
-
-    x = arrays[feature.facts, feature.measure][tile][-feature.months_back :]
-    if feature.over is not None:
-        values = share_of(x, arrays[feature.over_facts, feature.over][tile][-feature.months_back :])
-    else:
-        values = KERNELS[feature.formula](x)
-    return values * feature.scale if feature.scale != 1.0 else values
+def _measures(feature: Feature) -> tuple[MeasureKey, ...]:
+    """The one or two measures that a feature looks at."""
+    own = (feature.facts, feature.measure)
+    return (own,) if feature.over is None else (own, (feature.over_facts, feature.over))

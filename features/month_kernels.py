@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
 
@@ -12,28 +11,23 @@ from features.window_kernels import compiled
 
 
 @compiled
-def clear(array, month):  # type: ignore[no-untyped-def]
-    """No record of any subject in this month of `array` (tiles, months, tile)."""
-    for tile in range(array.shape[0]):
-        for j in range(array.shape[2]):
-            array[tile, month, j] = np.nan
+def lay(row, ranges, tile, position, values, known, absent):  # type: ignore[no-untyped-def]
+    """Write one month of one tile: `values` into `row` (width,) at `position` where `known`; later rows win.
 
-
-@compiled
-def lay(array, month, position, values, known, absent):  # type: ignore[no-untyped-def]
-    """Write `values` into one month of `array` (tiles, months, tile) at `position` where `known`; later rows win.
-
-    Subjects without a known row, or whose last one says that everything was taken back (NaN), are `absent`: NaN or 0.
+    `ranges` says where the tile's rows lie. Subjects without a known row, or whose last one says that everything was taken back
+    (NaN), are `absent`: NaN or 0.
     """
-    width = array.shape[2]
-    for i in range(len(position)):
-        if known[i]:
-            array[position[i] // width, month, position[i] % width] = values[i]
-    if absent == absent:
-        for tile in range(array.shape[0]):
-            for j in range(width):
-                v = array[tile, month, j]
-                array[tile, month, j] = v if v == v else absent
+    width = len(row)
+    for j in range(width):
+        row[j] = absent
+    first = tile * width
+    for run in range(ranges.shape[0]):
+        begin, end = ranges[run, tile], ranges[run, tile + 1]
+        # The rows of a run became known together.
+        if end > begin and known[begin]:
+            for i in range(begin, end):
+                v = values[i]
+                row[position[i] - first] = v if v == v else absent
 
 
 @compiled
@@ -44,7 +38,7 @@ def mark(seen, position, known):  # type: ignore[no-untyped-def]
             seen[position[i]] = True
 
 
-def known_subjects(blocks: Sequence[FactBlocks], subjects: int, cutoff: datetime) -> np.ndarray:
+def known_subjects(blocks: Sequence[FactBlocks], subjects: int, cutoff: np.datetime64) -> np.ndarray:
     """Whether any block had a record of the subject by the cutoff, bool (subjects,)."""
     seen = np.zeros(subjects, dtype=np.bool_)
     for block in blocks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -30,21 +30,37 @@ class FactBlocks:
     measures: dict[str, np.ndarray]
     first_known: np.datetime64
     _known: dict[np.datetime64, np.ndarray] = field(default_factory=dict, repr=False)
+    _ranges: list[np.ndarray] = field(default_factory=list, repr=False)
 
-    def known(self, cutoff: datetime) -> np.ndarray:
+    def known(self, cutoff: np.datetime64) -> np.ndarray:
         """Which rows were known by the cutoff; later versions of a subject come later."""
-        moment = _moment(cutoff)
-        if moment not in self._known:
-            self._known[moment] = self.known_at <= moment
-        return self._known[moment]
+        if cutoff not in self._known:
+            self._known[cutoff] = self.known_at <= cutoff
+        return self._known[cutoff]
 
-    def delivered_by(self, cutoff: datetime) -> bool:
+    def tile_ranges(self, tile: int, tiles: int) -> np.ndarray:
+        """Where the rows of each tile of `tile` subjects lie: int64 (runs, tiles + 1), a run being rows in order of position that
+        became known together.
+
+        A block has one run for the rows that came first and one for each moment of corrections.
+        """
+        if not self._ranges:
+            later = np.diff(self.known_at) != np.timedelta64(0, "us")
+            borders = np.flatnonzero((np.diff(self.position) < 0) | later) + 1
+            edges = np.arange(tiles + 1) * tile
+            runs = zip([0, *borders.tolist()], [*borders.tolist(), len(self.position)], strict=True)
+            found = [low + np.searchsorted(self.position[low:high], edges) for low, high in runs]
+            self._ranges.append(np.array(found, dtype=np.int64))
+        return self._ranges[0]
+
+    def delivered_by(self, cutoff: np.datetime64) -> bool:
         """Whether anything of the month had come by the cutoff."""
-        return bool(self.first_known <= _moment(cutoff))
+        return bool(self.first_known <= cutoff)
 
 
-def _moment(cutoff: datetime) -> np.datetime64:
-    return np.datetime64(cutoff.replace(tzinfo=None), "us")
+def moment(at: datetime) -> np.datetime64:
+    """An aware moment as the facts keep it: UTC microseconds."""
+    return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 class MonthlyFacts:
@@ -56,7 +72,7 @@ class MonthlyFacts:
         self._files: dict[Month, list[pq.ParquetFile]] = {}
         for path in store.files(table, wanted):
             month = Month.parse(path.parent.name.split("=", 1)[1])
-            self._files.setdefault(month, []).append(pq.ParquetFile(path, memory_map=True))
+            self._files.setdefault(month, []).append(pq.ParquetFile(path, memory_map=True, pre_buffer=False))
 
     @property
     def months(self) -> set[Month]:
@@ -93,7 +109,11 @@ class MonthlyFacts:
         for file in self._files[month]:
             groups = [g for g in range(file.metadata.num_row_groups) if _overlaps(file, g, low, high)]
             if groups:
-                pieces.append(file.read_row_groups(groups, columns=["subject_no", "known_at", *measures]))
+                pieces.append(
+                    file.read_row_groups(
+                        groups, columns=["subject_no", "known_at", *measures], use_threads=False
+                    )
+                )
         if not pieces:
             nothing = {name: np.empty(0) for name in measures}
             return FactBlocks(
