@@ -89,8 +89,8 @@ class MonthlyFacts:
                     greatest = max(greatest, int(stats.max))
         return greatest + 1
 
-    def _first_known(self, month: Month) -> np.datetime64:
-        """From the statistics of the files, so that it doesn't depend on which subjects are read."""
+    def first_known(self, month: Month) -> np.datetime64:
+        """When the bank first knew anything of a month; from the statistics of the files, whatever subjects are read."""
         groups = [
             file.metadata.row_group(group).column(1).statistics
             for file in self._files[month]
@@ -117,7 +117,7 @@ class MonthlyFacts:
         if not pieces:
             nothing = {name: np.empty(0) for name in measures}
             return FactBlocks(
-                np.empty(0, np.int32), np.empty(0, "datetime64[us]"), nothing, self._first_known(month)
+                np.empty(0, np.int32), np.empty(0, "datetime64[us]"), nothing, self.first_known(month)
             )
         rows = pa.concat_tables(pieces)
         position = rows.column("subject_no").to_numpy() - np.int32(low)
@@ -127,7 +127,7 @@ class MonthlyFacts:
         if not inside.all():
             position, known_at = position[inside], known_at[inside]
             columns = {name: values[inside] for name, values in columns.items()}
-        return FactBlocks(position, known_at, columns, self._first_known(month))
+        return FactBlocks(position, known_at, columns, self.first_known(month))
 
 
 def _overlaps(file: pq.ParquetFile, group: int, low: int, high: int) -> bool:
