@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
 from core.table_store import CHUNK, TableStore
-from features.catalogue import Feature, FeatureSet
+from features.catalogue import FeatureSet
 from features.monthly_facts import FactBlocks, MonthlyFacts, moment
 
 #: Subjects whose months fit the processor's second cache together: windows over more of them wait for memory.
@@ -94,7 +94,7 @@ class Plan:
         self.months_back: dict[MeasureKey, int] = {}
         self.groups: dict[tuple[MeasureKey, ...], list[int]] = {}
         for place, feature in enumerate(feature_set.features):
-            keys = _measures(feature)
+            keys = feature.sides
             self.groups.setdefault(keys, []).append(place)
             for key in keys:
                 self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
@@ -187,9 +187,3 @@ def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) ->
     everyone = len(numbers) == len(known)
     found = [pa.array(row if everyone else row[known]) for row in columns]
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
-
-
-def _measures(feature: Feature) -> tuple[MeasureKey, ...]:
-    """The one or two measures that a feature looks at."""
-    own = (feature.facts, feature.measure)
-    return (own,) if feature.over is None else (own, (feature.over_facts, feature.over))

@@ -99,6 +99,12 @@ class Feature:
     scale: float
 
     @property
+    def sides(self) -> tuple[tuple[str, str], ...]:
+        """The one or two (facts, measure) that it looks at."""
+        own = (self.facts, self.measure)
+        return (own,) if self.over is None else (own, (self.over_facts, self.over))
+
+    @property
     def months_back(self) -> int:
         """Months of facts that the formula looks at, the as-of month included."""
         extra = EXTRA_MONTHS.get(self.formula)

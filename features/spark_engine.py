@@ -118,14 +118,9 @@ def _looked_at(feature_set: FeatureSet) -> dict[tuple[str, str], int]:
     """Months back by (facts, measure)."""
     found: dict[tuple[str, str], int] = {}
     for feature in feature_set.features:
-        for key in _sides(feature):
+        for key in feature.sides:
             found[key] = max(found.get(key, 0), feature.months_back)
     return found
-
-
-def _sides(feature: Feature) -> list[tuple[str, str]]:
-    over = [] if feature.over is None else [(feature.over_facts, feature.over)]
-    return [(feature.facts, feature.measure), *over]
 
 
 def _name(facts: str, measure: str) -> str:
@@ -172,7 +167,7 @@ def _delivered_ages(
 def _feature(feature: Feature) -> str:
     """SQL of one feature: NaN = missing."""
     windows = [
-        f"slice({_name(*key)}, -{feature.months_back}, {feature.months_back})" for key in _sides(feature)
+        f"slice({_name(*key)}, -{feature.months_back}, {feature.months_back})" for key in feature.sides
     ]
     value = expression(feature.formula, windows, feature.months_back)
     return f"coalesce(({value}) * {feature.scale!r}D, double('NaN')) AS {feature.name}"

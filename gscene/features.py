@@ -1,0 +1,170 @@
+"""`gscene features`: what the catalogue holds, what a feature means and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from core.errors import ExitCode, GsceneError
+from gscene.console import Reporter
+from gscene.options import json_option
+
+if TYPE_CHECKING:
+    from features.catalogue import Feature, FeatureSet
+
+
+@click.group()
+def features() -> None:
+    """The feature catalogue: list it, explain a feature, trace it to its source columns.
+
+    特征目录：列出、解释、追溯来源。
+
+    \b
+    Examples:
+      gscene features list
+      gscene features list --set resident_monthly --purpose marketing
+      gscene features explain si_longest_gap_12m
+      gscene features lineage vat_sales_yoy_3m
+    """
+
+
+@features.command("list")
+@click.option("--set", "set_name", help="One feature set only, such as resident_monthly.")
+@click.option(
+    "--purpose", type=click.Choice(["risk", "marketing", "evaluation"]), help="May serve this purpose."
+)
+@json_option
+def list_features(set_name: str | None, purpose: str | None, as_json: bool) -> None:
+    """Every feature with its meaning, formula, window, unit, purposes and risk direction.
+
+    列出全部特征。
+    """
+    from core.purpose import Purpose
+
+    reporter = Reporter(as_json)
+    sets = _sets()
+    if set_name is not None and set_name not in sets:
+        raise GsceneError(f"there is no feature set {set_name}.", f"Choose from {', '.join(sets)}.")
+    for name, feature_set in sets.items():
+        if set_name not in (None, name):
+            continue
+        chosen = [f for f in feature_set.features if purpose is None or Purpose(purpose) in f.purposes]
+        rows = [
+            [f.name, f.title.zh, f.title.en, f.formula, f.window, f.unit, _purposes(f), _SIGNS[f.risk]]
+            for f in chosen
+        ]
+        title = f"{name}: {feature_set.title.zh} / {feature_set.title.en} ({len(rows)})"
+        reporter.table(
+            title, ["feature", "含义", "meaning", "formula", "months", "unit", "purposes", "risk"], rows
+        )
+        reporter.result[name] = [_told(f) for f in chosen]
+    reporter.finish()
+
+
+@features.command("explain")
+@click.argument("name")
+@json_option
+def explain(name: str, as_json: bool) -> None:
+    """What NAME means, how it is worked out and what its absence means.
+
+    解释一个特征。
+    """
+    from features.window_kernels import KERNELS, share_of
+
+    reporter = Reporter(as_json)
+    feature, feature_set = _find(name)
+    kernel = share_of if feature.formula == "share_of" else KERNELS[feature.formula]
+    how = " ".join((kernel.__doc__ or "").split())
+    told = _told(feature) | {"feature_set": feature_set.name, "how": how}
+    measures = {
+        f"{facts}.{measure}": feature_set.facts[facts]
+        .measures[measure]
+        .model_dump(mode="json", exclude_defaults=True)
+        for facts, measure in feature.sides
+    }
+    rows = [[key, value] for key, value in told.items()]
+    reporter.table(name, ["", ""], rows + [[key, spec] for key, spec in measures.items()])
+    reporter.result |= told | {"measures": measures}
+    reporter.finish()
+
+
+@features.command("lineage")
+@click.argument("name")
+@json_option
+def lineage(name: str, as_json: bool) -> None:
+    """Every contract column behind NAME, and the columns of each platform's files that feed it.
+
+    追溯一个特征的来源字段。
+    """
+    from expectations.contract import load_contracts
+    from features.lineage import lineage_of
+    from sources.adapter import load_adapters
+
+    reporter = Reporter(as_json)
+    feature, feature_set = _find(name)
+    schemas = {table: contract.schema() for table, contract in load_contracts().items()}
+    traced = lineage_of(feature, feature_set, schemas, load_adapters(schemas).values())
+    rows = [
+        [
+            f"{column.table}.{column.column}",
+            f"{column.type} {column.unit}".strip(),
+            column.data_class,
+            ", ".join(column.purposes),
+            "; ".join(f"{fed.adapter}: {fed.header}" for fed in column.fed_by) or "(no adapter feeds it)",
+        ]
+        for column in traced.columns
+    ]
+    title = f"{name} <- {', '.join(traced.measures)}"
+    reporter.table(title, ["contract column", "type", "data class", "purposes", "fed by"], rows)
+    reporter.result |= asdict(traced)
+    reporter.finish()
+
+
+_SIGNS = {1: "raises", -1: "lowers", 0: "-"}
+
+
+def _sets() -> dict[str, FeatureSet]:
+    from expectations.contract import load_contracts
+    from features.catalogue import load_catalogue
+    from features.fact_definition import load_all_facts
+
+    schemas = {name: contract.schema() for name, contract in load_contracts().items()}
+    return load_catalogue(load_all_facts(schemas), schemas)
+
+
+def _find(name: str) -> tuple[Feature, FeatureSet]:
+    import difflib
+
+    sets = _sets()
+    for feature_set in sets.values():
+        for feature in feature_set.features:
+            if feature.name == name:
+                return feature, feature_set
+    every = [feature for feature_set in sets.values() for feature in feature_set.names]
+    near = difflib.get_close_matches(name, every, n=3)
+    remedy = f"Did you mean {', '.join(near)}? " if near else ""
+    error = GsceneError(f"there is no feature {name}.", remedy + "gscene features list shows all.")
+    error.exit_code = ExitCode.USAGE
+    raise error
+
+
+def _purposes(feature: Feature) -> str:
+    return ", ".join(sorted(feature.purposes))
+
+
+def _told(feature: Feature) -> dict[str, object]:
+    return {
+        "name": feature.name,
+        "zh": feature.title.zh,
+        "en": feature.title.en,
+        "formula": feature.formula,
+        "months": feature.window,
+        "unit": feature.unit,
+        "purposes": _purposes(feature),
+        "risk": _SIGNS[feature.risk],
+        "missing_zh": feature.missing.zh,
+        "missing_en": feature.missing.en,
+        "phrase": feature.phrase,
+    }
