@@ -46,7 +46,7 @@ def features_at(
         for name, definition in feature_set.facts.items()
     }
     subjects = max((source.subjects() for source in sources.values()), default=0)
-    plan = Plan(feature_set)
+    plan = Plan(feature_set, min(chunk, subjects))
     for low in range(0, subjects, chunk):
         high = min(low + chunk, subjects)
         blocks = {
@@ -89,7 +89,7 @@ def feature_schema(feature_set: FeatureSet) -> pa.Schema:
 class Plan:
     """What a feature set needs of the facts, and in which order: features by the measures that they look at."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
+    def __init__(self, feature_set: FeatureSet, subjects: int) -> None:
         self.feature_set = feature_set
         self.months_back: dict[MeasureKey, int] = {}
         self.groups: dict[tuple[MeasureKey, ...], list[int]] = {}
@@ -100,6 +100,7 @@ class Plan:
                 self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
         # One measure's months side by side for one tile: filled again and again, so that it stays in the cache.
         self.buffers = [np.empty((feature_set.months_back, TILE)) for _ in range(2)]
+        self.columns = np.empty((len(feature_set.features), subjects))
 
     def measures_at(self, facts: str, month: Month, as_of: Sequence[Month]) -> list[str]:
         """Measures of a source that some feature at one of the as-of months needs of this month."""
@@ -169,7 +170,7 @@ def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) ->
     from features.window_kernels import KERNELS, share_of
 
     feature_set = plan.feature_set
-    columns = np.empty((len(feature_set.features), chunk.high - chunk.low))
+    columns = plan.columns[:, : chunk.high - chunk.low]
     for keys, places in plan.groups.items():
         for tile in range(chunk.tiles):
             start, stop = tile * TILE, min((tile + 1) * TILE, chunk.high - chunk.low)
@@ -184,6 +185,5 @@ def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) ->
                 np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
     known = chunk.known(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
     numbers = (np.flatnonzero(known) + chunk.low).astype(np.int32)
-    everyone = len(numbers) == len(known)
-    found = [pa.array(row if everyone else row[known]) for row in columns]
+    found = [pa.array(row[known]) for row in columns]
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
