@@ -62,7 +62,9 @@ def fold_partition(
         ],
         encoded=coded_columns(definition, schema),
     )
-    facts = fold_month(raw, definition, schema, resolver(schema, state, definition.raw_table, period))
+    facts = fold_month(
+        raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True)
+    )
     store.replace(definition.fact_table, period, facts)
     record_derivation(
         state,

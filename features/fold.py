@@ -89,13 +89,15 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     other rows under the same key: a meter that passes to another holder leaves the first one's facts.
     """
     # Rows of later moments have no say: who holds an account later must not show in what was known now.
-    past = raw.filter(pc.less_equal(raw.column("received_at"), moment))
-    arrived = past.filter(pc.equal(past.column("received_at"), moment))
-    subjects = arrived.column("subject_no").to_numpy()
+    received, numbers = raw.column("received_at"), raw.column("subject_no").to_numpy()
+    arrived = pc.equal(received, moment).to_numpy(zero_copy_only=False)
+    subjects = numbers[arrived]
     if schema.business_key and "subject_id" not in schema.business_key:
         name = next(column for column in schema.business_key if column != "period")
-        same = past.filter(pc.is_in(past.column(name), arrived.column(name).combine_chunks()))
-        subjects = np.concatenate([subjects, same.column("subject_no").to_numpy()])
+        keys = raw.column(name)
+        meant = keys.take(pa.array(np.flatnonzero(arrived))).combine_chunks()
+        same = pc.and_(pc.less_equal(received, moment), pc.is_in(keys, meant))
+        subjects = np.concatenate([subjects, numbers[same.to_numpy(zero_copy_only=False)]])
     return np.unique(subjects)
 
 

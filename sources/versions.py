@@ -76,14 +76,18 @@ def ledger_deliveries(
 
 @dataclass(frozen=True)
 class Resolver:
-    """The rule with one table's schema and ledger filled in: (raw rows, cutoff) -> the rows as known then."""
+    """The rule with one table's schema and ledger filled in: (raw rows, cutoff) -> the rows as known then.
+
+    `vouched`: a receipt says that the rows keep their contract, so that keys needn't be compared within one delivery.
+    """
 
     schema: TableSchema
     deliveries: Mapping[int, KnownDelivery]
+    vouched: bool = False
 
     def __call__(self, table: pa.Table, cutoff: datetime) -> pa.Table:
         """`as_known`."""
-        return as_known(table, self.schema, cutoff, self.deliveries)
+        return as_known(table, self.schema, cutoff, self.deliveries, self.vouched)
 
     @property
     def replacements(self) -> list[datetime]:
@@ -108,10 +112,14 @@ class Resolver:
 
 
 def resolver(
-    schema: TableSchema, state: StateDatabase, raw_table: str, period: str | None = None
+    schema: TableSchema,
+    state: StateDatabase,
+    raw_table: str,
+    period: str | None = None,
+    vouched: bool = False,
 ) -> Resolver:
     """The rule for one raw table, with the ledger of one month or of all."""
-    return Resolver(schema, ledger_deliveries(state, raw_table, period))
+    return Resolver(schema, ledger_deliveries(state, raw_table, period), vouched)
 
 
 def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
@@ -124,7 +132,11 @@ def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[i
 
 
 def as_known(
-    table: pa.Table, schema: TableSchema, cutoff: datetime, deliveries: Mapping[int, KnownDelivery]
+    table: pa.Table,
+    schema: TableSchema,
+    cutoff: datetime,
+    deliveries: Mapping[int, KnownDelivery],
+    vouched: bool = False,
 ) -> pa.Table:
     """Rows of `table` (raw canonical rows of one subject kind, any months) as known at `cutoff` (aware),
     order kept.
@@ -146,10 +158,13 @@ def as_known(
     ranks = np.array([rank_of.get(int(number), -1) for number in present], dtype=np.int64)
     rank = ranks[np.searchsorted(present, numbers)]
     rows = np.flatnonzero(rank >= 0)
-    if schema.business_key and len(rows):
+    alone = vouched and schema.unique_per_delivery and len(standing) == 1
+    if schema.business_key and len(rows) and not alone:
         rows = _latest(table, _key_columns(table, schema), rank, rows)
     if len(rows) == table.num_rows:
         return table
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return table.slice(int(rows[0]), len(rows))
     return table.take(pa.array(rows))
 
 

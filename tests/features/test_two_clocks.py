@@ -102,7 +102,8 @@ class Delivered:
     @property
     def at(self) -> datetime:
         day = FIRST.plus(self.month).last_day + timedelta(days=self.delay_days)
-        return datetime(day.year, day.month, day.day, 1, tzinfo=knowledge_cutoff(FIRST).tzinfo)
+        # Revisions that come on one day come at different hours: what is replaced at once was never known.
+        return datetime(day.year, day.month, day.day, self.revision, tzinfo=knowledge_cutoff(FIRST).tzinfo)
 
 
 rows = st.builds(
