@@ -44,14 +44,14 @@ def screen_month(
             f"there are no features {feature_set.name} as of {as_of}.", "Run gscene run for that month first."
         )
     months = [as_of.plus(-age) for age in AGES if str(as_of.plus(-age)) in stored] + [as_of]
-    outcomes = None
+    outcomes, older = None, []
     if model is not None:
         labelled = set(store.partitions(label_table(model.subject, model.label)))
         older = [Month.parse(month) for month in sorted(stored & labelled)]
-        # Outcomes need time to ripen: their vintages lie before the months that are compared.
-        months = [month for month in older[-AGES[0] :] if month < months[0]] + months
         outcomes = _outcomes(read_labels(store, model.subject, model.label, older)) if older else None
-    features = read_features(store, feature_set, months)
+    # Outcomes need time to ripen: their vintages are others than the months that are compared.
+    vintages = older[-AGES[0] :] if outcomes is not None else []
+    features = read_features(store, feature_set, sorted({*vintages, *months}))
     sources = {feature.name: _source(feature_set, feature.name) for feature in feature_set.features}
     return screen(
         feature_set.name,
@@ -60,6 +60,7 @@ def screen_month(
         load_breaks(),
         outcomes,
         _platforms(store, state, feature_set, as_of, features),
+        [str(month) for month in months],
     )
 
 

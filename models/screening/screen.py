@@ -16,8 +16,9 @@ from models.screening.leak_probe import Suspect, alone, suspects
 from models.screening.likeness import groups, rank_correlation
 from models.screening.stability import Stability, bin_counts, bin_edges, stability
 
-#: How features are binned for their information value: no sign, so that nothing is pooled away.
-_BINNING = ScorecardParameters(max_features=1, max_bins=10)
+#: How features are binned for their information value: no sign and small bins, so that rare
+#: events such as arrears keep a bin of their own.
+_BINNING = ScorecardParameters(max_features=1, max_bins=10, min_bin_share=0.002)
 
 #: Share of missing cells from which a feature is told as empty.
 EMPTY = 0.99
@@ -79,19 +80,20 @@ def screen(
     breaks: tuple[ExpectedBreak, ...],
     outcomes: pd.Series | None = None,
     platform: pd.Series | None = None,
+    compared: Sequence[str] | None = None,
 ) -> Screening:
-    """Screen `features` (index subject_no, as_of; float64, NaN = missing; the months in `as_of` are compared with the first).
+    """Screen `features` (index subject_no, as_of; float64, NaN = missing); the months `compared` (all) stand against the first.
 
     `outcomes`: 0/1 by the same index, for part of the rows. `platform`: its name by the same index, last month.
     """
     months = features.index.get_level_values("as_of").astype(str).to_numpy()
     ordered = sorted(set(months))
-    by_month = {month: np.flatnonzero(months == month) for month in ordered}
+    by_month = {month: np.flatnonzero(months == month) for month in compared or ordered}
     matrix = features.to_numpy(dtype=np.float64)
     names = [str(name) for name in features.columns]
     known, target = _outcomes(features, outcomes)
     both = len(np.unique(target)) == 2
-    platforms = _platforms(features, platform, ordered[-1])
+    platforms = _platforms(features, platform, list(by_month)[-1])
     told = [
         _one(
             name,
@@ -105,7 +107,7 @@ def screen(
         )
         for place, name in enumerate(names)
     ]
-    correlation = rank_correlation(matrix[by_month[ordered[-1]]])
+    correlation = rank_correlation(matrix[by_month[list(by_month)[-1]]])
     return Screening(
         feature_set,
         {month: len(rows) for month, rows in by_month.items()},
