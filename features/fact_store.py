@@ -61,6 +61,7 @@ def fold_partition(
             "row_no",
         ],
         encoded=coded_columns(definition, schema),
+        schema=schema.arrow_with_envelope(),
     )
     facts = fold_month(
         raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
+from gscene.contracts import contracts
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
@@ -45,6 +46,7 @@ for command in (
     up,
     doctor,
     features,
+    contracts,
 ):
     cli.add_command(command)
 

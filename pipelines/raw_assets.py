@@ -4,20 +4,20 @@ from typing import Any
 
 import dagster as dg
 
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from expectations.contract import Contract
-from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
+from pipelines.asset_style import asset_key, describe, style
 from pipelines.metadata import bars, numbers, table
 from pipelines.partitions import as_of_months, months_of
 from pipelines.workplace import Workplace
 from sources.month_intake import MonthTaken, take_in_month
 
 
-def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
-    """The asset `raw/<subject>/<table>`: accepted rows of the month's deliveries, with both clocks."""
+def raw_asset(contract: Contract, owner: TableOwner) -> dg.AssetsDefinition:
+    """The asset `raw/<owner>/<table>`: accepted rows of the month's deliveries, with both clocks."""
 
     @dg.asset(
-        **style("raw", kind, contract.table, DATA_ENGINEERS, kinds={"delta", "csv"}),
+        **style("raw", owner, contract.table, f"team:{contract.keeper}", kinds={"delta", "csv"}),
         description=describe(
             contract.grain,
             contract.title,
@@ -28,11 +28,11 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         months, rows = months_of(context), []
-        with workplace.progress.stage(contract.raw_table(kind), len(months)) as stage:
+        with workplace.progress.stage(contract.raw_table(owner), len(months)) as stage:
             for month in months:
                 taken = take_in_month(
-                    kind, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
-                    registry=workplace.registry(kind), state=workplace.state, archive=workplace.settings.archive,
+                    owner, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
+                    registry=workplace.registry(owner), state=workplace.state, archive=workplace.settings.archive,
                     keys=workplace.settings.keys, clock=workplace.clock,
                 )  # fmt: skip
                 rows.append(taken.accepted)
@@ -44,9 +44,9 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
     return raw
 
 
-def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefinition:
+def suite_check(contract: Contract, owner: TableOwner) -> dg.AssetChecksDefinition:
     """The blocking, partitioned check of a raw asset: runs the contract's suite and writes the receipt that readers demand."""
-    key = asset_key("raw", kind, contract.table)
+    key = asset_key("raw", owner, contract.table)
 
     @dg.asset_check(
         asset=key,
@@ -62,11 +62,13 @@ def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefiniti
         from expectations.validate import validate_partitions
 
         months = [str(month) for month in months_of(context.op_execution_context)]
-        there = set(workplace.store.partitions(contract.raw_table(kind)))
+        there = set(workplace.store.partitions(contract.raw_table(owner)))
         delivered = [month for month in months if month in there]
         failed, rows = [], 0
-        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(delivered)) as stage:
-            for judged in validate_partitions(workplace.store, contract, contract.raw_table(kind), delivered):
+        with workplace.progress.stage(f"validate {contract.raw_table(owner)}", len(delivered)) as stage:
+            for judged in validate_partitions(
+                workplace.store, contract, contract.raw_table(owner), delivered
+            ):
                 write_receipt(
                     workplace.state,
                     judged.table,

@@ -12,7 +12,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, StateDatabase
-from core.subject import SubjectKind
+from core.subject import TableOwner, owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -32,7 +32,7 @@ class MonthTaken:
 
 
 def take_in_month(
-    kind: SubjectKind,
+    kind: TableOwner,
     schema: TableSchema,
     month: Month,
     *,
@@ -65,7 +65,7 @@ def take_in_month(
     return _taken(state, kind, schema.table, month)
 
 
-def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], dict[Month, int]]:
+def waiting_months(state: StateDatabase) -> dict[tuple[TableOwner, str], dict[Month, int]]:
     """Months with deliveries that wait, in order, by subject kind and table; each with its highest waiting delivery_no."""
     key = (Delivery.subject, Delivery.table, Delivery.period)
     query = (
@@ -74,14 +74,14 @@ def waiting_months(state: StateDatabase) -> dict[tuple[SubjectKind, str], dict[M
         .group_by(*key)
         .order_by(*key)
     )
-    found: dict[tuple[SubjectKind, str], dict[Month, int]] = {}
+    found: dict[tuple[TableOwner, str], dict[Month, int]] = {}
     with state.session() as session:
         for subject, table, period, number in session.execute(query):
-            found.setdefault((SubjectKind(subject), table), {})[Month.parse(period)] = number
+            found.setdefault((owner_of(subject), table), {})[Month.parse(period)] = number
     return found
 
 
-def accepted_rows(state: StateDatabase, kind: SubjectKind, table: str) -> dict[str, int]:
+def accepted_rows(state: StateDatabase, kind: TableOwner, table: str) -> dict[str, int]:
     """Rows that the ledger has accepted, by period: what the raw months of a table should hold."""
     query = (
         select(Delivery.period, func.sum(Delivery.rows_accepted))
@@ -92,7 +92,7 @@ def accepted_rows(state: StateDatabase, kind: SubjectKind, table: str) -> dict[s
         return {period: int(rows or 0) for period, rows in session.execute(query)}
 
 
-def _waiting(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> list[tuple[int, str]]:
+def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month) -> list[tuple[int, str]]:
     query = (
         select(Delivery.delivery_no, Delivery.adapter)
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month))
@@ -103,7 +103,7 @@ def _waiting(state: StateDatabase, kind: SubjectKind, table: str, month: Month) 
         return [(number, adapter) for number, adapter in session.execute(query)]
 
 
-def _taken(state: StateDatabase, kind: SubjectKind, table: str, month: Month) -> MonthTaken:
+def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month) -> MonthTaken:
     query = select(Delivery).where(
         Delivery.subject == str(kind),
         Delivery.table == table,
