@@ -27,7 +27,7 @@ from sources.adapter import Adapter
 from sources.arrivals import ACCEPTED, ACTOR, REFUSED, recorded_refusal, tell_refusal
 from sources.convert import Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import Manifest, sha256_of
-from sources.identity import refuse_identities
+from sources.identity.guard import refuse_identities
 from sources.pseudonym import PseudonymKey
 from sources.strict_csv import Limits, read_strict_csv
 

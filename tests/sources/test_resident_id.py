@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.identity import _CHECKS, _WEIGHTS, holds_resident_id, is_resident_id, suspects
+from sources.identity.resident_id import (
+    _CHECKS,
+    _WEIGHTS,
+    holds_resident_id,
+    is_resident_id,
+    suspects,
+)
 
 
 def resident_id(region: int, day: str, order: int) -> str:

@@ -1,5 +1,4 @@
-"""No resident id number may enter: every cell of every delivered column is looked through, ignored columns
-too.
+"""Resident id numbers (GB 11643): found in any text, checked, and brought to one form.
 
 A number is one when it has 18 digits (the last may be X) that aren't part of a longer run of digits, a date
 of birth at digits 7 to 14 and the check digit of GB 11643-1999 (MOD 11-2). Full-width digits, lower-case x,
@@ -14,9 +13,6 @@ from calendar import monthrange
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from core.errors import Refusal
-from sources.convert import FIRST_LINE, DeliveredRows
 
 #: An id has at least so many bytes however it is written; nearly every cell is shorter and costs nothing.
 _SHORTEST = 18
@@ -38,8 +34,20 @@ def is_resident_id(number: str) -> bool:
     year, month, day = int(number[6:10]), int(number[10:12]), int(number[12:14])
     if not (1900 <= year < 2100 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]):
         return False
-    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, number, strict=False))
-    return number[17] == _CHECKS[total % 11]
+    return number[17] == check_digit(number[:17])
+
+
+def check_digit(body: str) -> str:
+    """The 18th character for 17 digits (MOD 11-2)."""
+    return _CHECKS[sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True)) % 11]
+
+
+def eighteen_digits(number: str) -> str:
+    """The 18-digit form of an old 15-digit id (its two-digit year lies in the 1900s); others unchanged."""
+    if not re.fullmatch(r"[0-9]{15}", number):
+        return number
+    body = number[:6] + "19" + number[6:]
+    return body + check_digit(body)
 
 
 def holds_resident_id(text: str) -> bool:
@@ -61,19 +69,3 @@ def suspects(texts: pa.Array) -> list[int]:
     return [
         place for place in pc.indices_nonzero(rough).to_pylist() if holds_resident_id(texts[place].as_py())
     ]
-
-
-def refuse_identities(delivered: DeliveredRows) -> None:
-    """Raise REFUSED/IDENTITY at the first cell of the first column that holds a resident id."""
-    for column in delivered.columns:
-        found = suspects(delivered.texts(column))
-        if found:
-            hits = pc.is_in(delivered.columns[column].indices, value_set=pa.array(found, pa.int32()))
-            raise Refusal(
-                "REFUSED/IDENTITY",
-                "a cell holds an 18-digit resident id.",
-                file=delivered.file,
-                line=int(pc.index(hits, True).as_py()) + FIRST_LINE,
-                column=column,
-                remedy="Delete the file, tell the data protection officer; the source must pseudonymise.",
-            )
