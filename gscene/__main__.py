@@ -14,6 +14,7 @@ from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.demo import demo
 from gscene.doctor import doctor
+from gscene.pull import pull
 from gscene.run import run
 from gscene.up import up
 
@@ -41,6 +42,7 @@ def cli() -> None:
 for command in (
     demo,
     run,
+    pull,
     up,
     doctor,
 ):
