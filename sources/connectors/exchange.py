@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from sources.connectors.connection import HttpConnection
-from sources.connectors.counterpart import CHUNK, MAX_SIGNATURE_BYTES, Listed, Listing, Opened
+from sources.connectors.counterpart import MAX_SIGNATURE_BYTES, Listed, Listing, Opened
 from sources.connectors.failure import BrokenRange, refused
 from sources.connectors.http_client import HttpClient
 from sources.delivery import MAX_MANIFEST_BYTES, DeliveredFile, Manifest
@@ -108,7 +108,8 @@ class Exchange:
             start = _start(response, offset, file.bytes)
             if start and version != tag:
                 raise BrokenRange("the file has changed on the server.")
-            yield Opened(start, response.aiter_raw(CHUNK), version)
+            # In pieces as they come: gathered to a size of ours, what came before a break would be lost.
+            yield Opened(start, response.aiter_raw(), version)
 
     async def put_receipt(self, name: str, body: bytes, item: str | None) -> bool:
         """Receipts belong to deliveries of this server."""

@@ -96,7 +96,8 @@ class HttpClient:
                 await response.aclose()
         except httpx.TimeoutException as error:
             raise Passing(f"no answer in time: {type(error).__name__}.") from None
-        except httpx.TransportError as error:
+        except (httpx.TransportError, OSError) as error:
+            # TLS alerts that come while reading arrive as they are, not as httpx's own errors.
             raise _transport(error) from None
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -152,7 +153,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     return float(told) if told.isdecimal() and len(told) < 9 else None
 
 
-def _transport(error: httpx.TransportError) -> Exception:
+def _transport(error: Exception) -> Exception:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -78,6 +78,11 @@ def _run(side: OurSide, connection: Connection, pulled: Pulled) -> None:
     except GsceneError as failure:
         pulled.state = failure.code if isinstance(failure, Refusal) else "FAILED"
         pulled.problem, pulled.remedy = failure.message, failure.remedy
+    except OSError as failure:
+        # A full disk, a folder that may not be written: what lies here is whole, or a part that is gone on with.
+        pulled.state = "FAILED"
+        pulled.problem = f"this machine failed: {failure.strerror or type(failure).__name__}."
+        pulled.remedy = "Free some space or mend the rights of the home folder, then pull again."
     else:
         told = {"new": len(pulled.new), "bytes": pulled.bytes, "refused": len(pulled.refused)}
         pulls.end(cursor=cursor, told=told)
@@ -117,13 +122,15 @@ async def _pull(run: Run) -> str | None:
 
 async def _feed(run: Run, place: HttpClient | PostgresConnection, feed: RecordFeed | TableFeed) -> None:
     """One feed; what is wrong with it doesn't hold up the others."""
+    title = f"pull {run.connection.connection} {feed.adapter} (bytes)"
     try:
-        if isinstance(place, HttpClient):
-            assert isinstance(feed, RecordFeed)
-            await pull_records(run, place, feed)
-        else:
-            assert isinstance(feed, TableFeed)
-            await TableReader(run, place, feed).read()
+        with run.side.progress.stage(title) as run.stage:
+            if isinstance(place, HttpClient):
+                assert isinstance(feed, RecordFeed)
+                await pull_records(run, place, feed)
+            else:
+                assert isinstance(feed, TableFeed)
+                await TableReader(run, place, feed).read()
     except Refusal as refusal:
         run.pulled.refused[feed.adapter] = refusal.code
         run.tell(refusal)

@@ -38,17 +38,17 @@ async def persist(
     gets through a line that breaks every minute. The wait doubles from `first_wait` to `longest_wait`, between a half
     and the whole of it by chance: many clients don't come back at the same moment.
     """
-    barren, gained, wait = 0, progress(), 0.0
+    barren, gained, wait, given_up = 0, progress(), 0.0, False
 
-    def after_failure(state: RetryCallState) -> bool:
-        nonlocal barren, gained, wait
+    def count(state: RetryCallState) -> None:
+        nonlocal barren, gained, wait, given_up
         barren = 1 if progress() != gained else barren + 1
         gained = progress()
         failure = state.outcome.exception() if state.outcome is not None else None
         asked = failure.wait if isinstance(failure, Passing) and failure.wait is not None else 0.0
         spread = min(rule.longest_wait, rule.first_wait * 2 ** (barren - 1)) * (0.5 + waiting.chance() / 2)
         wait = max(asked, spread)
-        return barren >= rule.attempts or asked > rule.longest_wait
+        given_up = barren >= rule.attempts or asked > rule.longest_wait
 
     def give_up(state: RetryCallState) -> T:
         failure = state.outcome.exception() if state.outcome is not None else None
@@ -57,9 +57,14 @@ async def persist(
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Passing),
-        stop=after_failure,
+        after=count,
+        stop=lambda _state: given_up,
         wait=lambda _state: wait,
         sleep=waiting.sleep,
         retry_error_callback=give_up,
     )
-    return await retrying(work)
+
+    async def attempt() -> T:
+        return await work()
+
+    return await retrying(attempt)
