@@ -115,7 +115,7 @@ class PostgresServer:
 
     def _make(self, root: Path) -> None:
         _, user = _as_other()
-        leaf = self.ca.issue_cert("localhost", "127.0.0.1")
+        leaf = self.ca.issue_cert("localhost")
         leaf.cert_chain_pems[0].write_to_path(root / "server.crt")
         leaf.private_key_pem.write_to_path(root / "server.key")
         (root / "server.key").chmod(0o600)

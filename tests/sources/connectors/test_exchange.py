@@ -134,6 +134,14 @@ def test_only_the_missing_half_is_asked_for(exchange: Exchanging) -> None:
     assert asked[1]["Range"] == "bytes=1000-" and asked[1]["If-Range"].startswith('"')
 
 
+def test_what_came_of_another_version_is_not_gone_on_with(exchange: Exchanging) -> None:
+    exchange.server.order("file", faults.cut(1000), faults.etag_changed)
+    assert exchange.side.pull(exchange.connect(limits={"concurrent": 1})).well
+    first = [headers for kind, path, headers in exchange.server.requests if kind == "file" and "2026-08" in path]
+    assert ["Range" in headers for headers in first] == [False, True, False]
+    exchange.whole()
+
+
 # -- faults that stay ----------------------------------------------------------------------------------------------------
 
 STAYING: dict[str, tuple[str, Callable[[ExchangeServer], faults.Fault], str]] = {
@@ -162,7 +170,7 @@ def test_a_fault_that_stays_ends_the_run_and_mended_all_comes_once(exchange: Exc
     pulled = exchange.side.pull(connection)
     assert pulled.state == state, pulled
     assert pulled.problem and pulled.remedy and exchange.side.ledger() == []
-    assert len(exchange.side.waits.slept) <= 4 * 2
+    assert len(exchange.side.waits.slept) <= 4 * 3  # each of three deliveries has its tries, no more
     exchange.server.mended()
     assert exchange.side.pull(connection).well
     exchange.whole()

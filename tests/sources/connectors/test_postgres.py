@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,29 @@ def test_an_unchanged_month_is_not_read_again_and_a_changed_one_is_its_next_revi
         "UPDATE v_grjfmx SET js = 9000 WHERE ssq = '202609'",
     )
     assert not side.pull(connection).new
+
+
+def test_counts_sums_and_rows_are_of_one_moment(
+    front: FrontDatabase, side: PullBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a month is read the platform goes on writing."""
+    from sources.connectors.table_feed import TableReader
+
+    real = TableReader._copy
+
+    async def copy(self: Any, line: Any, month: Any, *arguments: Any) -> None:
+        front.execute(row("c", str(month).replace("-", "")), "UPDATE v_grjfmx SET js = js + 1")
+        await real(self, line, month, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TableReader, "_copy", copy)
+        pulled = side.pull(front.connect())
+    assert pulled.well, pulled
+    for folder in side.laid():
+        rows, manifest = delivered(side, folder)
+        assert len(rows) == manifest.file.rows == (1 if "2026-09" in folder else 2)
+        assert sum(Decimal(r["js"]) for r in rows) == Decimal(manifest.control_sums["js"])
+    assert len(side.pull(front.connect()).new) == 2
 
 
 def test_an_emptied_month_is_told_and_not_delivered_unless_it_is_meant(
@@ -287,10 +311,10 @@ def test_tls_is_verified_against_the_named_authority(
 
     front.server.ca.cert_pem.write_to_path(side.home / "front-ca.pem")
     trustme.CA().cert_pem.write_to_path(side.home / "other-ca.pem")
-    assert side.pull(front.connect(tls={"ca": "front-ca.pem"})).well
-    assert set(side.pull(front.connect(tls={"ca": "other-ca.pem"})).refused.values()) == {
-        "REFUSED/CERTIFICATE"
-    }
+    assert side.pull(front.connect(host="localhost", tls={"ca": "front-ca.pem"})).well
+    for host, ca in (("localhost", "other-ca.pem"), ("127.0.0.1", "front-ca.pem")):
+        pulled = side.pull(front.connect(host=host, tls={"ca": ca}))
+        assert set(pulled.refused.values()) == {"REFUSED/CERTIFICATE"}, host
 
 
 def test_beyond_this_machine_tls_must_be_named(side: PullBench) -> None:

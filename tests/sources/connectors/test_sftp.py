@@ -172,7 +172,9 @@ def test_a_file_that_changed_since_it_broke_off_starts_again(line: Line) -> None
     line.side.pull(line.connect(limits={"concurrent": 1}, retry={"attempts": 1}))
     data = line.out / "city" / "resident.si_person_month" / "2026-10-r1" / "si.csv"
     os.utime(data, (1, 1))
+    line.server.offsets.clear()
     assert line.side.pull(line.connect()).well
+    assert min(line.server.offsets) == 0
     whole(line)
 
 
