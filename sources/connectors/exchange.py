@@ -115,7 +115,8 @@ class Exchange:
         """Receipts belong to deliveries of this server."""
         if not self.connection.receipts or item is None:
             return False
-        await self.client.put(f"/v1/deliveries/{item}/receipt", body)
+        what = "receipt/signature" if name.endswith(".sig") else "receipt"
+        await self.client.put(f"/v1/deliveries/{item}/{what}", body)
         return True
 
     async def taken(self, listed: Listed, manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -193,31 +194,39 @@ async def _clear_away(
 
 
 async def hand_back(run: Run, counterpart: Counterpart) -> None:
-    """Receipts of the connection's sources that the other side hasn't had yet, or has had in another version."""
+    """Receipts of the connection's sources that the other side hasn't had yet, or has had in another version: the earlier
+    of a delivery first, each with its signature after it.
+    """
     sent = run.pulls.sent()
     about = {
         entry.manifest_sha256: entry.item for entry in run.pulls.items().values() if entry.manifest_sha256
     }
     for source in run.connection.brings:
-        for path in sorted((run.side.receipts / source).rglob("*")):
+        for path in sorted((run.side.receipts / source).rglob("*"), key=_in_order):
             name = path.relative_to(run.side.receipts).as_posix()
-            if not path.is_file() or path.name.startswith(".") or path.name.endswith(".part"):
+            if not path.is_file() or path.suffix not in (".json", ".sig") or path.name.startswith("."):
                 continue
             body = path.read_bytes()
             sha256 = hashlib.sha256(body).hexdigest()
             if sent.get(name) == sha256:
                 continue
-            item = about.get(_manifest_of(body) or "")
+            item = about.get(_manifest_of(path.with_suffix(".json")) or "")
             if await run.persist(partial(counterpart.put_receipt, name, body, item)):
                 run.pulls.note_sent(name, sha256)
                 run.pulled.receipts += 1
 
 
-def _manifest_of(body: bytes) -> str | None:
+def _in_order(path: Path) -> list[tuple[bool, int, str]]:
+    """`…-r1-2.json` before `…-r1-10.json`."""
+    parts = re.split(r"([0-9]+)", path.as_posix())
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def _manifest_of(receipt: Path) -> str | None:
     """sha256 of the manifest that a receipt speaks of, as far as it says so."""
     try:
-        told = json.loads(body)
-    except ValueError:
+        told = json.loads(receipt.read_bytes())
+    except (OSError, ValueError):
         return None
     found = told.get("manifest_sha256") if isinstance(told, dict) else None
     return found if isinstance(found, str) else None

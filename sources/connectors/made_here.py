@@ -41,10 +41,10 @@ class RowFile:
 
     def __init__(self, path: Path, adapter: Adapter, *, size: int = 0, rows: int = 0) -> None:
         """Open the file; `size` and `rows` are what an earlier run has kept: what lies beyond is cut off."""
-        if adapter.file.format != "csv":
+        if adapter.file.format != "csv" or adapter.file.compression not in ("none", "gzip"):
             raise refused(
                 "FEED",
-                f"{adapter.adapter} reads {adapter.file.format}; feeds of rows are written as csv.",
+                f"{adapter.adapter} reads another format; feeds of rows are written as csv, plain or gzip.",
                 "Use an adapter with `format: csv` for this feed.",
             )
         self.path, self.adapter, self.rows = path, adapter, rows

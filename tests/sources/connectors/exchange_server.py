@@ -50,7 +50,7 @@ class ExchangeServer:
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.deliveries: dict[str, Path] = {}
         self.records: dict[str, dict[str, Months]] = {}
-        self.receipts: dict[str, bytes] = {}
+        self.receipts: dict[str, list[tuple[str, bytes]]] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.page = 2
         self._faults: dict[str, list[Fault]] = {}
@@ -104,7 +104,10 @@ class ExchangeServer:
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up or isn't let in is no error of the server."""
+        """A client that hangs up or isn't let in is no error of the server. As real servers do, it lingers before it closes:
+        closing at once, with the request unread, would overtake the alert that tells the client why.
+        """
+        time.sleep(0.3)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,10 +145,12 @@ class _Handler(BaseHTTPRequestHandler):
         shelf = self.exchange.deliveries
         if path == "/v1/deliveries":
             return "list", _json(self._page(int(asked.get("since", "0"))))
-        if found := re.fullmatch(r"/v1/deliveries/([^/]+)/(manifest|signature|receipt|files/(.+))", path):
+        if found := re.fullmatch(
+            r"/v1/deliveries/([^/]+)/(manifest|signature|receipt(?:/signature)?|files/(.+))", path
+        ):
             id_, what, name = found.groups()
-            if what == "receipt":
-                self.exchange.receipts[id_] = sent
+            if what.startswith("receipt"):
+                self.exchange.receipts.setdefault(id_, []).append((what, sent))
                 return "receipt", Answer(204)
             if what == "manifest":
                 return "manifest", Answer(body=(shelf[id_] / MANIFEST_NAME).read_bytes())

@@ -88,12 +88,19 @@ def test_receipts_are_put_to_their_delivery(secured: Secured) -> None:
     connection = secured.connect(client=secured.ca)
     secured.side.pull(connection)
     sha256 = secured.side.items()["d-1"].manifest_sha256
+    secured.server.receipts.clear()
     folder = secured.side.home / "out" / "receipts" / "city"
-    folder.mkdir(parents=True)
-    (folder / "1.json").write_text(f'{{"manifest_sha256": "{sha256}", "state": "ACCEPTED"}}')
+    folder.mkdir(parents=True, exist_ok=True)
+    body = f'{{"manifest_sha256": "{sha256}", "state": "ACCEPTED"}}'
+    for n in (10, 9):
+        (folder / f"x-r1-{n}.json").write_text(body + " " * n)
+        (folder / f"x-r1-{n}.sig").write_text(f"signature {n}")
     (folder / "other.json").write_text('{"manifest_sha256": "of a delivery that came another way"}')
-    assert secured.side.pull(connection).receipts == 1
-    assert secured.server.receipts["d-1"] == (folder / "1.json").read_bytes()
+    assert secured.side.pull(connection).receipts == 4
+    assert secured.server.receipts["d-1"] == [
+        ("receipt", body.encode() + b" " * 9), ("receipt/signature", b"signature 9"),
+        ("receipt", body.encode() + b" " * 10), ("receipt/signature", b"signature 10"),
+    ]  # fmt: skip
     assert secured.side.pull(connection).receipts == 0
 
 
