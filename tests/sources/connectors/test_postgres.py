@@ -97,7 +97,7 @@ def test_months_become_deliveries_with_counts_and_sums_of_one_snapshot(
         (token("b"), "100.00", "2026-10-12", "12"),
     ]
     assert manifest.made_by == "front" and manifest.mode == "full"
-    assert manifest.control_sums == {"js": "8100.5"} and manifest.file.rows == 2
+    assert manifest.control_sums == {"js": "8100.5"} and manifest.files[0].rows == 2
     # What the adapter ignores, free text above all, has never left the platform.
     assert {r["bz"] for r in rows} == {""}
 
@@ -150,7 +150,7 @@ def test_counts_sums_and_rows_are_of_one_moment(
     assert pulled.well, pulled
     for folder in side.laid():
         rows, manifest = delivered(side, folder)
-        assert len(rows) == manifest.file.rows == (1 if "2026-09" in folder else 2)
+        assert len(rows) == manifest.files[0].rows == (1 if "2026-09" in folder else 2)
         assert sum(Decimal(r["js"]) for r in rows) == Decimal(manifest.control_sums["js"])
     assert len(side.pull(front.connect()).new) == 2
 
@@ -166,7 +166,7 @@ def test_an_emptied_month_is_told_and_not_delivered_unless_it_is_meant(
     front.feed["allow_emptied"] = True
     assert len(side.pull(front.connect()).new) == 1
     rows, manifest = delivered(side, "city/resident.si_person_month/2026-09-r2")
-    assert rows == [] and manifest.file.rows == 0 and manifest.control_sums == {"js": "0"}
+    assert rows == [] and manifest.files[0].rows == 0 and manifest.control_sums == {"js": "0"}
 
 
 def test_rows_without_a_month_are_told_after_the_others_are_in(front: FrontDatabase, side: PullBench) -> None:

@@ -69,7 +69,9 @@ def test_pages_become_one_delivery(paged: Paged) -> None:
     path = next((paged.side.home / "inbox").rglob("manifest.json"))
     manifest = parse_manifest(path.read_bytes(), path)
     assert (
-        manifest.made_by == "front" and manifest.control_sums == {"js": "612.50"} and manifest.file.rows == 35
+        manifest.made_by == "front"
+        and manifest.control_sums == {"js": "612.50"}
+        and manifest.files[0].rows == 35
     )
     assert not paged.side.pull(connection).new
 
