@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument(
+    "names", metavar="[NAME]...", nargs=-1, help="Connections to pull; all of them when left out."
+)
 @click.option("--check", is_flag=True, help="Test the connections and tell what is wrong; nothing is taken.")
 @click.option(
     "--then-run",

@@ -162,7 +162,9 @@ def write_manifest(
         control_sums=dict(control_sums or {}),
         made_by=made_by,
     )
-    text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1, sort_keys=True)
+    text = json.dumps(
+        manifest.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1, sort_keys=True
+    )
     (data.parent / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
     return manifest
 
