@@ -51,6 +51,10 @@ up: $(INSTALLED) ## Show Dagster and MLflow for the demo in the browser, on this
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
 
+.PHONY: services
+services: ## Install what the tests need beside Python: PostgreSQL (as root, Debian)
+	@.ci/services
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the direction of imports
 	$(BIN)/python -m ruff check

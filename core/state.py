@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Engine,
     ForeignKey,
     Index,
@@ -208,6 +209,58 @@ class LeadList(Base):
     policy_sha256: Mapped[str] = mapped_column(String(64))
     waterfall: Mapped[dict[str, Any]]
     generated_at: Mapped[datetime]
+
+
+class PullConnection(Base):
+    """How far a connection has come, and its circuit breaker: `failures` in a row, open since `opened_at`.
+
+    `cursor`: where the other side's listing goes on, once everything before it is in the ledger.
+    """
+
+    __tablename__ = "pull_connection"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    cursor: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    opened_at: Mapped[datetime | None]
+    tried_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+
+class PullItem(Base):
+    """One delivery that a connection knows, or one month of a feed whose deliveries are made here.
+
+    `tag`: the version of it (of the manifest, or a fingerprint of the month's rows); `bytes`: kept so far; `etags`: versions
+    of its files under way; `cursor`: the next page of a feed, `rows` the rows before it. `folder`: its place in the inbox,
+    set when it is complete, before it moves there.
+    """
+
+    __tablename__ = "pull_item"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    item: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    tag: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    cursor: Mapped[str | None]
+    etags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    folder: Mapped[str | None]
+    manifest_sha256: Mapped[str | None] = mapped_column(String(64))
+    delivery_no: Mapped[int | None] = mapped_column(ForeignKey("delivery.delivery_no"))
+    reason: Mapped[str | None]
+    changed_at: Mapped[datetime]
+
+
+class PullReceipt(Base):
+    """A receipt that a connection has handed back, by its path below `out/receipts`."""
+
+    __tablename__ = "pull_receipt"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    receipt: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    sent_at: Mapped[datetime]
 
 
 class AuditEvent(Base):

@@ -16,6 +16,7 @@ from gscene.contracts import contracts
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
+from gscene.pull import pull
 from gscene.run import run
 from gscene.up import up
 
@@ -43,6 +44,7 @@ def cli() -> None:
 for command in (
     demo,
     run,
+    pull,
     up,
     doctor,
     features,

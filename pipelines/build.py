@@ -19,6 +19,7 @@ from pipelines.jobs import jobs, schedules
 from pipelines.label_assets import label_asset
 from pipelines.lead_assets import lead_asset
 from pipelines.model_assets import model_asset, score_asset
+from pipelines.pull_job import pull, pull_schedule
 from pipelines.raw_assets import raw_asset, suite_check
 from pipelines.sensors import waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
@@ -52,8 +53,8 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=jobs(),
-        schedules=schedules(),
+        jobs=[*jobs(), pull],
+        schedules=[*schedules(), pull_schedule()],
         sensors=[waiting_deliveries(default_home)],
         resources={"workplace": resource},
         executor=dg.in_process_executor,

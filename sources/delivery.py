@@ -47,7 +47,8 @@ class Manifest(Definition):
     """`manifest.json`. `mode` full: this revision is the whole period; supplement: it adds or corrects rows
     by business key.
 
-    `control_sums` are plain sums of a source money column over all delivered rows, in the source's unit.
+    `control_sums` are plain sums of a source money column over all delivered rows, in the source's unit. `made_by`: the
+    connection over which the bank read the rows and made the delivery itself; None for the source's own.
     """
 
     format: Literal["gscene-delivery/1"]
@@ -60,6 +61,7 @@ class Manifest(Definition):
     mode: Literal["full", "supplement"]
     files: tuple[DeliveredFile, ...] = Field(min_length=1, max_length=1)
     control_sums: dict[str, Annotated[str, Field(pattern=r"^-?\d{1,20}(\.\d{1,8})?$")]] = {}
+    made_by: Name | None = None
 
     @field_validator("period")
     @classmethod
@@ -143,6 +145,7 @@ def write_manifest(
     revision: int = 1,
     mode: Literal["full", "supplement"] = "full",
     control_sums: Mapping[str, str] | None = None,
+    made_by: str | None = None,
 ) -> Manifest:
     """Describe `data` in a manifest beside it, for senders that are programs of ours and collected files."""
     entry = DeliveredFile(name=data.name, bytes=data.stat().st_size, sha256=sha256_of(data), rows=rows)
@@ -157,8 +160,11 @@ def write_manifest(
         mode=mode,
         files=(entry,),
         control_sums=dict(control_sums or {}),
+        made_by=made_by,
     )
-    text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True)
+    text = json.dumps(
+        manifest.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1, sort_keys=True
+    )
     (data.parent / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
     return manifest
 
