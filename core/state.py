@@ -210,6 +210,21 @@ class LeadList(Base):
     generated_at: Mapped[datetime]
 
 
+class IneligibleCount(Base):
+    """Subjects whose records of one source could not be used for a purpose when a partition was made, counted by reason;
+    source "" counts those who got no row at all.
+    """
+
+    __tablename__ = "ineligible_count"
+
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    subjects: Mapped[int]
+
+
 class AuditEvent(Base):
     """One link of the audit chain; see `core.audit`."""
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
 from core.errors import Refusal
-from core.purpose import Purpose
+from core.purpose import ConsentKind, Purpose, strength
 from core.subject import SubjectKind
 from core.table_schema import Column, ColumnType, TableSchema
 
@@ -63,7 +63,9 @@ class Contract(Definition):
     """One table. `unique_per_delivery`: a delivery holds each business key once.
 
     `legal_channel` is the ground on which a platform may give the data to a bank, `consent_kind` what the
-    subject must have given for it (none: the bank's own records).
+    subject must have given for it (none: the bank's own records). `consent_basis` says where the consent is
+    recorded: in the consent register, or `at_query`, with the provider, where the subject authorises each query
+    and the feed has no register. `presence_consent_kind` suffices to derive that a record exists, no more.
     """
 
     table: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -83,7 +85,9 @@ class Contract(Definition):
         "payment_service_byproduct",
         "bank_own",
     ]
-    consent_kind: Literal["general", "separate", "written", "none"]
+    consent_kind: ConsentKind
+    consent_basis: Literal["register", "at_query"] = "register"
+    presence_consent_kind: ConsentKind | None = None
     columns: dict[str, ContractColumn]
 
     @model_validator(mode="after")
@@ -95,6 +99,9 @@ class Contract(Definition):
             raise ValueError("subject_id is a subject")
         if self.columns["period"].type is not ColumnType.MONTH:
             raise ValueError("period is a month")
+        weaker = self.presence_consent_kind
+        if weaker is not None and strength(weaker) >= strength(self.consent_kind):
+            raise ValueError("presence_consent_kind must be weaker than consent_kind, else leave it out")
         missing = [name for name in self.business_key if name not in self.columns]
         optional = [
             name for name in self.business_key if name in self.columns and self.columns[name].nullable

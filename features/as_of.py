@@ -1,12 +1,13 @@
 """Features at an as-of month: windows over the monthly facts, as known at that month's knowledge cutoff.
 
 Grain: subject x as-of month. Subjects are streamed in chunks, so memory depends on the chunk and not on the population. A row
-exists for every subject of which any source had told anything by the cutoff, within the longest window.
+exists for every subject of which any source had told anything by the cutoff, within the longest window - and, where consents
+are given, of whom the subject's consents let that source be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,8 @@ import pyarrow as pa
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
 from core.table_store import CHUNK, TableStore
 from features.catalogue import Feature, FeatureSet
+from features.consent_mask import ConsentMask
+from features.ineligible import Ineligible
 from features.monthly_facts import FactBlocks, MonthlyFacts, side_by_side
 from features.windows import FORMULAS, Span, share_of
 
@@ -28,10 +31,14 @@ def features_at(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: Mapping[Month, ConsentMask] | None = None,
+    ineligible: Ineligible | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (null = missing).
 
-    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no.
+    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
+    blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
+    `ineligible` counts whom.
     """
     first = min(as_of).plus(1 - feature_set.months_back)
     months = month_range(first, max(as_of))
@@ -50,7 +57,17 @@ def features_at(
         for month in as_of:
             yield (
                 month,
-                _chunk(feature_set, blocks, months, month, low, high, cutoff_days),
+                _chunk(
+                    feature_set,
+                    blocks,
+                    months,
+                    month,
+                    low,
+                    high,
+                    cutoff_days,
+                    None if consents is None else consents[month],
+                    ineligible,
+                ),
             )
 
 
@@ -61,11 +78,20 @@ def feature_table(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: ConsentMask | None = None,
+    ineligible: Ineligible | None = None,
 ) -> pa.Table:
     """Features of one as-of month as one table."""
-    chunks = [
-        table for _, table in features_at(store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk)
-    ]
+    made = features_at(
+        store,
+        feature_set,
+        [as_of],
+        cutoff_days=cutoff_days,
+        chunk=chunk,
+        consents=None if consents is None else {as_of: consents},
+        ineligible=ineligible,
+    )
+    chunks = [table for _, table in made]
     return pa.concat_tables(chunks) if chunks else feature_schema(feature_set).empty_table()
 
 
@@ -96,12 +122,15 @@ def _chunk(
     low: int,
     high: int,
     cutoff_days: int,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
 ) -> pa.Table:
     cutoff = knowledge_cutoff(as_of, cutoff_days)
     back = months.index(as_of) + 1
     begin = max(0, back - feature_set.months_back)
     recent = {name: source[begin:back] for name, source in blocks.items()}
-    known = _known_subjects(recent, high - low, as_of, cutoff_days)
+    told_of = _known_subjects(recent, high - low, as_of, cutoff_days)
+    known = _entitled(told_of, high - low, slice(low, high), consents, ineligible)
     arrays: dict[tuple[str, str], np.ndarray] = {}
     for facts, measures in _measures_by_source(feature_set).items():
         zero = feature_set.facts[facts].absent == "zero"
@@ -113,6 +142,9 @@ def _chunk(
         spans = {name: Span(array[:, start:stop]) for name, array in arrays.items()}
         for row, feature in zip(columns, feature_set.features, strict=True):
             row[start:stop] = _values(feature, spans)
+    if consents is not None:
+        for row, feature in zip(columns, feature_set.features, strict=True):
+            row[~consents.cells(feature, slice(low, high))] = np.nan
     numbers = pa.array((np.flatnonzero(known) + low).astype(np.int32))
     found = [pa.array(row[known], pa.float64(), from_pandas=True) for row in columns]
     return pa.table([numbers, *found], schema=feature_schema(feature_set))
@@ -132,12 +164,33 @@ def _known_subjects(
     subjects: int,
     as_of: Month,
     cutoff_days: int,
-) -> np.ndarray:
-    """Whether any source had a record of the subject by the cutoff, shape (subjects,)."""
+) -> dict[str, np.ndarray]:
+    """Whether a source had a record of the subject by the cutoff, shape (subjects,), by source."""
     cutoff = knowledge_cutoff(as_of, cutoff_days)
-    known = np.zeros(subjects, dtype=bool)
-    for source in recent.values():
+    told_of = {}
+    for name, source in recent.items():
+        told_of[name] = np.zeros(subjects, dtype=bool)
         for block in source:
             if block is not None:
-                known[block.position[block.as_known(cutoff)]] = True
+                told_of[name][block.position[block.as_known(cutoff)]] = True
+    return told_of
+
+
+def _entitled(
+    told_of: dict[str, np.ndarray],
+    subjects: int,
+    numbers: slice,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
+) -> np.ndarray:
+    """Whether any source knows the subject that may be seen, shape (subjects,); the others are counted."""
+    everyone = np.logical_or.reduce(list(told_of.values())) if told_of else np.zeros(subjects, dtype=bool)
+    if consents is None:
+        return everyone
+    seen = [told_of[name] & consents.records(name, numbers) for name in consents.sources]
+    known = np.logical_or.reduce(seen)
+    if ineligible is not None:
+        for purpose, facts, reasons in consents.questions():
+            ineligible.add(purpose, facts, reasons[numbers][told_of[facts]])
+        ineligible.without_any += int((everyone & ~known).sum())
     return known

@@ -24,6 +24,7 @@ Formula = Literal[
     "records",
     "positive",
     "positive_share",
+    "any_positive",
     "longest_gap",
     "longest_run",
     "since_positive",
@@ -33,6 +34,9 @@ Formula = Literal[
     "year_on_year",
     "share_of",
 ]
+
+#: Formulas that tell no more than that a record exists; a contract may ask less consent for that (domain rule L9).
+PRESENCE = frozenset({"any_positive"})
 
 #: Formulas that look back over twice the window, or over the window a year earlier.
 EXTRA_MONTHS: dict[str, Callable[[int], int]] = {
@@ -181,6 +185,11 @@ def positive_share(s: Span) -> np.ndarray:
     return _divide(np.add.reduce(s.filled > 0, axis=0, dtype=np.int64), s.counts)
 
 
+def any_positive(s: Span) -> np.ndarray:
+    """1 where any month is above 0, else 0; missing where no month has a record. Tells that a record exists, never how many."""
+    return np.where(s.counts > 0, np.any(s.filled > 0, axis=0).astype(np.float64), np.nan)
+
+
 def longest_gap(s: Span) -> np.ndarray:
     """Longest run of months without a record or with 0, after the first month above 0; missing where there is none."""
     run = np.zeros(s.x.shape[1])
@@ -263,6 +272,7 @@ FORMULAS: dict[str, Callable[[Span], np.ndarray]] = {
     "records": records,
     "positive": positive,
     "positive_share": positive_share,
+    "any_positive": any_positive,
     "longest_gap": longest_gap,
     "longest_run": longest_run,
     "since_positive": since_positive,

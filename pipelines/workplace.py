@@ -16,6 +16,7 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
 from features.catalogue import FeatureSet, load_catalogue
+from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
 from models.definition import ModelDefinition, load_model_definitions
 from sources.adapter import Adapter, load_adapters
@@ -82,6 +83,12 @@ class Workplace:
     def blueprint(self) -> Blueprint:
         """The definitions of the checkout."""
         return blueprint()
+
+    def entitlements(self, kind: SubjectKind) -> Entitlements:
+        """Who of one kind may be used for what."""
+        return Entitlements(
+            kind, self.store, self.state, self.blueprint.contracts, self.clock, self.settings.cutoff_days
+        )
 
     def registry(self, kind: SubjectKind) -> SubjectRegistry:
         """Subject numbers of one kind."""
