@@ -19,6 +19,7 @@ from features.catalogue import FeatureSet, load_catalogue
 from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
 from models.definition import ModelDefinition, load_model_definitions
+from models.lineage import check_model
 from sources.adapter import Adapter, load_adapters
 
 
@@ -44,12 +45,15 @@ def blueprint() -> Blueprint:
     contracts = load_contracts()
     schemas = {name: contract.schema() for name, contract in contracts.items()}
     facts = load_all_facts(schemas)
+    feature_sets, models = load_catalogue(facts, schemas), load_model_definitions()
+    for model in models.values():
+        check_model(model, feature_sets, schemas)
     return Blueprint(
         contracts=contracts,
         adapters=load_adapters(schemas),
         facts=facts,
-        feature_sets=load_catalogue(facts, schemas),
-        models=load_model_definitions(),
+        feature_sets=feature_sets,
+        models=models,
     )
 
 
