@@ -53,7 +53,7 @@ class MonthlyFacts:
         self._files: dict[Month, list[pq.ParquetFile]] = {}
         for path in store.files(table, wanted):
             month = Month.parse(path.parent.name.split("=", 1)[1])
-            self._files.setdefault(month, []).append(pq.ParquetFile(path, memory_map=True))
+            self._files.setdefault(month, []).append(store.open(path))
 
     @property
     def months(self) -> set[Month]:

@@ -15,6 +15,7 @@ from gscene.console import Reporter
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.run import run
+from gscene.subject import subject
 from gscene.up import up
 
 EPILOG = """
@@ -33,6 +34,7 @@ def cli() -> None:
     First steps:
       gscene demo                                   a simulated province, end to end
       gscene run --sme-invoices DIR                 real VAT invoices, end to end
+      gscene subject report --provider-code CODE    what is held about somebody
       gscene up                                     Dagster and MLflow in the browser
       gscene doctor                                 is this machine ready?
     """
@@ -41,6 +43,7 @@ def cli() -> None:
 for command in (
     demo,
     run,
+    subject,
     up,
     doctor,
 ):

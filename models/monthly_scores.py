@@ -24,6 +24,7 @@ from features.feature_store import feature_recipe, usable_features
 from features.ineligible import Ineligible, keep
 from models.artefact import load_bundle
 from models.definition import ModelDefinition
+from models.marks import require_trained_again
 from models.monthly_training import latest_version
 from models.scoring import score
 
@@ -78,6 +79,7 @@ def score_monthly(
     features = (feature_set.table, str(as_of))
     require_fresh_content(state, store, features, feature_recipe(feature_set, entitlements.contracts))
     version = latest_version(state, definition.name, as_of)
+    require_trained_again(state, version, clock)
     bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
     purpose = Purpose(definition.purpose)
     usable = usable_features(store, feature_set, [as_of], purpose, entitlements.for_use(as_of))

@@ -37,6 +37,7 @@ from models.sample import build_sample
 from models.training import train
 from models.training_record import TrainingInputs, TrainingRecord
 from models.vintages import VintagePlan, plan_vintages
+from sources.erased import last_erasure, require_no_erasure_since
 
 #: Months of campaigns that an acquisition model learns from.
 CAMPAIGN_MONTHS = 12
@@ -86,6 +87,7 @@ def train_monthly(
     The sample holds only subjects who may be used for the model's purpose now, and of them only sources that may. Raises
     GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
     """
+    erasures = last_erasure(state)
     features_from = _first_month(store, feature_set)
     months, plan = vintages_of(definition, as_of, features_from)
     table = label_table(definition.subject, definition.label)
@@ -116,6 +118,7 @@ def train_monthly(
         threads=settings.threads,
         progress=progress,
     )
+    require_no_erasure_since(state, erasures, definition.name)
     with state.session() as session:
         keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
     return _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)

@@ -20,6 +20,7 @@ from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
 from models.definition import ModelDefinition, load_model_definitions
 from models.lineage import check_model
+from rights.installation import Installation
 from sources.adapter import Adapter, load_adapters
 
 
@@ -93,6 +94,14 @@ class Workplace:
         return Entitlements(
             kind, self.store, self.state, self.blueprint.contracts, self.clock, self.settings.cutoff_days
         )
+
+    def installation(self) -> Installation:
+        """The home with its definitions, for access and erasure."""
+        plan = self.blueprint
+        return Installation(
+            self.settings, self.store, self.state, self.clock, self.progress, plan.contracts, plan.adapters,
+            plan.feature_sets, plan.models,
+        )  # fmt: skip
 
     def registry(self, kind: SubjectKind) -> SubjectRegistry:
         """Subject numbers of one kind."""
