@@ -149,7 +149,8 @@ def erase(
         reporter.say(f"Erased before, as erasure {done.erasure_no}. / 此前已删除。")
     reporter.table("Erased / 已删除", ["what", "count"], [[name, count] for name, count in done.told.items()])
     tell_left(opened, reporter)
-    reporter.results({"erasure": done.erasure_no, "repeated": done.repeated, **done.told})
+    reporter.results({"erasure": done.erasure_no, "repeated": done.repeated})
+    reporter.result["erased"] = done.told
     reporter.finish()
 
 
