@@ -7,20 +7,20 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import select
 
-from core.errors import Refusal
+from core.errors import GsceneError, Refusal
 from core.state import Delivery
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from rights.installation import Installation, party_columns
 from rights.subject import KnownSubject
 from sources.adapter import Adapter
+from sources.arrivals import ACCEPTED
 from sources.erased import Erased
 from sources.redaction import read_archived, redaction_of, without_erased, write_redacted
 
@@ -62,14 +62,14 @@ def _redact(
     adapter = home.adapters.get(entry.adapter)
     contract = home.contracts.get(entry.table)
     if adapter is None or contract is None:
-        return _remove_if_named(archive, name, subject, home)
+        return _remove_if_named(home, subject, name, entry)
     schema = contract.schema()
     if not _may_name(adapter, schema, subject.kind):
         return {}
     try:
         rows = read_archived(archive, name, adapter, home.state)
     except Refusal:
-        return _remove_if_named(archive, name, subject, home)
+        return _remove_if_named(home, subject, name, entry)
     if rows is None:
         return {}
 
@@ -95,12 +95,20 @@ def _may_name(adapter: Adapter, schema: TableSchema, kind: SubjectKind) -> bool:
     return adapter.subject is kind or bool(party_columns(schema))
 
 
-def _remove_if_named(archive: Path, name: str, subject: KnownSubject, home: Installation) -> dict[str, int]:
-    """A file that no adapter can read (it was refused) can't be rewritten: where it names the subject it goes whole."""
-    file = archive / name
+def _remove_if_named(home: Installation, subject: KnownSubject, name: str, entry: Delivery) -> dict[str, int]:
+    """A file that was refused because it can't be read can't be rewritten either: where it names the subject it goes whole.
+
+    GsceneError for one that was accepted: it would be lost for everybody else because an adapter is missing or was changed.
+    """
+    file = home.settings.archive / name
     if not file.is_file() or not names_subject(file.read_bytes(), subject.names):
         return {}
-    write_redacted(archive, name, None, home.state, home.clock)
+    if entry.state == ACCEPTED:
+        raise GsceneError(
+            f"the archived bytes of delivery {entry.delivery_no} can't be read by the adapter {entry.adapter} any more.",
+            f"Bring back sources/adapters/{entry.adapter}.yaml as it was, then run the same command again.",
+        )
+    write_redacted(home.settings.archive, name, None, home.state, home.clock)
     return {"archives_removed": 1}
 
 

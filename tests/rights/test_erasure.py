@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -256,6 +257,16 @@ def test_a_refused_file_that_names_the_subject_goes_whole(home: InvoiceHome) -> 
     token = token_of(home)
     done = erase_it(home, token)
     assert done.told["archives_removed"] == 1
+    assert files_with(home.home, [token, CODE, PLANTED]) == []
+
+
+def test_an_accepted_file_is_never_given_up_for_want_of_its_adapter(home: InvoiceHome) -> None:
+    token = token_of(home)
+    opened = Workplace.open(home.home, LATER).installation()
+    blind = replace(opened, adapters={})
+    with pytest.raises(GsceneError, match="can't be read by the adapter sme_output_invoice any more"):
+        erase(blind, token=token, request_ref="R-1", reason="unlawful", actor="dpo")
+    erase_it(home, token)
     assert files_with(home.home, [token, CODE, PLANTED]) == []
 
 
