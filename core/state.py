@@ -263,6 +263,98 @@ class PullReceipt(Base):
     sent_at: Mapped[datetime]
 
 
+class IneligibleCount(Base):
+    """Subjects whose records of one source could not be used for a purpose when a partition was made, counted by reason;
+    source "" counts those who got no row at all.
+    """
+
+    __tablename__ = "ineligible_count"
+
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    subjects: Mapped[int]
+
+
+class Erasure(Base):
+    """A subject's erasure: request, how far it has come, and the tombstone that keeps the subject from coming back.
+
+    `tombstone` is the keyed hash of the pseudonym (`sources.erased`), never the pseudonym. `numbers`: the subject's number in
+    each registry, holes from now on. `step` is the last one finished; `told` counts what was removed, by step.
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (UniqueConstraint("subject", "tombstone"),)
+
+    erasure_no: Mapped[int] = mapped_column(primary_key=True)
+    subject: Mapped[str]
+    tombstone: Mapped[str] = mapped_column(String(64))
+    numbers: Mapped[dict[str, Any]]
+    request_ref: Mapped[str]
+    reason: Mapped[str]
+    step: Mapped[str]
+    told: Mapped[dict[str, Any]]
+    opened_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    retrain_by: Mapped[datetime]
+
+
+class ErasedPartition(Base):
+    """One table partition that an erasure rewrites: content hash before and (when done) after, and the rows that go. Written
+    before the partition is touched, so that a killed erasure knows what it had begun."""
+
+    __tablename__ = "erased_partition"
+
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"), primary_key=True)
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    before: Mapped[str] = mapped_column(String(64))
+    after: Mapped[str | None] = mapped_column(String(64))
+    rows: Mapped[int]
+    by_delivery: Mapped[dict[str, Any]]
+
+
+class Redaction(Base):
+    """Archived bytes that were rewritten without erased subjects: the sha256 they were delivered under, kept as evidence in the
+    ledger, and the sha256 of what lies there now ("" where the file was removed whole)."""
+
+    __tablename__ = "redaction"
+
+    content_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    redacted_sha256: Mapped[str] = mapped_column(String(64))
+    rows_removed: Mapped[int]
+    cells_replaced: Mapped[int]
+    redacted_at: Mapped[datetime]
+
+
+class ModelMark(Base):
+    """A model version that learned from a subject who has been erased since: it must be trained again by then."""
+
+    __tablename__ = "model_mark"
+
+    model_no: Mapped[int] = mapped_column(ForeignKey("model_version.model_no"), primary_key=True)
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"), primary_key=True)
+    rows: Mapped[int]
+    retrain_by: Mapped[datetime]
+
+
+class Recall(Base):
+    """A lead on a published list whose subject has been erased: whoever holds the list must delete the row and say so. The
+    lead's number is forgotten when that is acknowledged."""
+
+    __tablename__ = "recall"
+
+    recall_no: Mapped[int] = mapped_column(primary_key=True)
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"))
+    list_version: Mapped[str]
+    lead_id: Mapped[str | None]
+    issued_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+
+
 class AuditEvent(Base):
     """One link of the audit chain; see `core.audit`."""
 

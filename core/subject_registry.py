@@ -1,7 +1,8 @@
 """Dense numbers for pseudonyms: joins and windows run on int32 positions, strings stay at the boundary.
 
-A number, once given, never changes. `provider_code` keeps the code as the provider delivered it, so that a score can
-be sent back to the provider in the provider's own terms; for feeds that send pseudonyms it is the pseudonym itself.
+A number, once given, never changes; that of an erased subject stays as a hole, a row without pseudonym. `provider_code` keeps
+the code as the provider delivered it, so that a score can be sent back to the provider in the provider's own terms; for feeds
+that send pseudonyms it is the pseudonym itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GsceneError
-from core.subject import TableOwner
+from core.subject import SubjectKind, TableOwner
 from core.table_store import TableStore
 
 _PARTITION = "all"
@@ -25,6 +26,13 @@ class SubjectRegistry:
         self._table = f"registry/{kind}"
         self._known: pa.Table | None = None
         self._version = -1
+
+    @classmethod
+    def named(cls, store: TableStore, name: str) -> SubjectRegistry:
+        """The registry of a table-store name without its folder: `resident`, or `trial_resident` of platforms on trial."""
+        registry = cls(store, SubjectKind(name.removeprefix("trial_")))
+        registry._table = f"registry/{name}"
+        return registry
 
     def numbers(
         self,
@@ -43,7 +51,34 @@ class SubjectRegistry:
         return found
 
     def table(self) -> pa.Table:
-        """All subjects in the order of their numbers: subject_no, subject_id, provider_code."""
+        """All subjects in the order of their numbers: subject_no, subject_id, provider_code; holes are left out."""
+        rows = self._rows()
+        return (
+            rows if not rows.column("subject_id").null_count else rows.filter(pc.is_valid(rows["subject_id"]))
+        )
+
+    def erase(self, number: int) -> None:
+        """Leave a hole where a subject was; what stood there is gone from the table's latest version (`TableStore.purge` takes
+        the bytes)."""
+
+        def without(rows: pa.Table) -> pa.Table | None:
+            rows = rows.sort_by("subject_no")
+            theirs = pc.equal(rows.column("subject_no"), number)
+            if not pc.any(pc.and_(theirs, pc.is_valid(rows.column("subject_id")))).as_py():
+                return None
+            columns = {
+                name: rows.column(name)
+                if name == "subject_no"
+                else pc.if_else(theirs, pa.scalar(None, rows.schema.field(name).type), rows.column(name))
+                for name in rows.column_names
+            }
+            return pa.table(columns, schema=rows.schema).combine_chunks()
+
+        with self._store.writer(self._table + ".numbers"):
+            self._store.rewrite(self._table, _PARTITION, without)
+
+    def _rows(self) -> pa.Table:
+        """All rows by number, holes included: a subject stands at the place of its number."""
         version = self._store.version(self._table)
         if self._known is None or version != self._version:
             if version < 0:
@@ -63,8 +98,13 @@ class SubjectRegistry:
 
     @property
     def size(self) -> int:
-        """Number of subjects; numbers run from 0 to size - 1."""
-        return self.table().num_rows
+        """How many numbers have been given, 0 to size - 1; told without reading the pseudonyms."""
+        return self._store.rows(self._table, _PARTITION)
+
+    @property
+    def holes(self) -> np.ndarray:
+        """Numbers of erased subjects, of those whose erasure is under way too."""
+        return self._store.erased.of(self._table.removeprefix("registry/"))
 
     def subject_ids(self, numbers: np.ndarray) -> pa.Array:
         """Pseudonyms of these numbers; GsceneError for a number that was never given."""
@@ -77,11 +117,15 @@ class SubjectRegistry:
     def _take(self, column: str, numbers: np.ndarray) -> pa.Array:
         if len(numbers) and (numbers.min() < 0 or numbers.max() >= self.size):
             raise GsceneError(f"{self._table} knows the numbers 0 to {self.size - 1} only.")
-        taken = self.table().column(column).take(pa.array(numbers))
+        taken = self._rows().column(column).take(pa.array(numbers))
+        if taken.null_count:
+            raise GsceneError(
+                f"{self._table}: one of these subjects has been erased.", "Run the stage again."
+            )
         return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
     def _look_up(self, subject_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        known = self.table().column("subject_id")
+        known = self._rows().column("subject_id")
         found = pc.index_in(subject_ids, value_set=known)
         return pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
 

@@ -1,12 +1,13 @@
 """Features at an as-of month: windows over the monthly facts, as known at that month's knowledge cutoff.
 
 Grain: subject x as-of month. Subjects are streamed in chunks, so memory depends on the chunk and not on the population. A row
-exists for every subject of which any source had told anything by the cutoff, within the longest window.
+exists for every subject of which any source had told anything by the cutoff, within the longest window - and, where consents
+are given, of whom the subject's consents let that source be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ import pyarrow as pa
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
 from core.table_store import CHUNK, TableStore
 from features.catalogue import FeatureSet
+from features.consent_mask import ConsentMask
+from features.ineligible import Ineligible
 from features.monthly_facts import FactBlocks, MonthlyFacts, moment
 
 #: Subjects whose months fit the processor's second cache together: windows over more of them wait for memory.
@@ -31,10 +34,14 @@ def features_at(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: Mapping[Month, ConsentMask] | None = None,
+    ineligible: Ineligible | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (NaN = missing).
 
-    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no.
+    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
+    blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
+    `ineligible` counts whom.
     """
     # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
     # the time), malloc keeps them.
@@ -58,7 +65,8 @@ def features_at(
         }
         for month in as_of:
             cutoff = moment(knowledge_cutoff(month, cutoff_days))
-            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff)
+            mask = None if consents is None else consents[month]
+            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, ineligible)
 
 
 def feature_table(
@@ -68,11 +76,20 @@ def feature_table(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: ConsentMask | None = None,
+    ineligible: Ineligible | None = None,
 ) -> pa.Table:
     """Features of one as-of month as one table."""
-    chunks = [
-        table for _, table in features_at(store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk)
-    ]
+    made = features_at(
+        store,
+        feature_set,
+        [as_of],
+        cutoff_days=cutoff_days,
+        chunk=chunk,
+        consents=None if consents is None else {as_of: consents},
+        ineligible=ineligible,
+    )
+    chunks = [table for _, table in made]
     return pa.concat_tables(chunks) if chunks else feature_schema(feature_set).empty_table()
 
 
@@ -153,20 +170,28 @@ class _Chunk:
         """Number of tiles, the last one perhaps not full."""
         return -(-(self.high - self.low) // TILE)
 
-    def known(self, first: Month, last: Month, cutoff: np.datetime64) -> np.ndarray:
-        """Whether any source told anything of a subject in these months by the cutoff, bool (subjects,)."""
+    def told_of(self, first: Month, last: Month, cutoff: np.datetime64) -> dict[str, np.ndarray]:
+        """Whether a source told anything of a subject in these months by the cutoff, bool (subjects,), by source."""
         from features.month_kernels import known_subjects
 
-        recent = [
-            block
-            for months in self.blocks.values()
-            for month, block in months.items()
-            if block is not None and first <= month <= last
-        ]
-        return known_subjects(recent, self.high - self.low, cutoff)
+        return {
+            name: known_subjects(
+                [block for month, block in months.items() if block is not None and first <= month <= last],
+                self.high - self.low,
+                cutoff,
+            )
+            for name, months in self.blocks.items()
+        }
 
 
-def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) -> pa.Table:
+def _features(
+    plan: Plan,
+    chunk: _Chunk,
+    as_of: Month,
+    cutoff: np.datetime64,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
+) -> pa.Table:
     from features.window_kernels import KERNELS, share_of
 
     feature_set = plan.feature_set
@@ -183,7 +208,33 @@ def _features(plan: Plan, chunk: _Chunk, as_of: Month, cutoff: np.datetime64) ->
                 windows = [side[len(side) - feature.months_back :] for side in sides]
                 values = share_of(*windows) if len(keys) == 2 else KERNELS[feature.formula](*windows)
                 np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
-    known = chunk.known(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
+    told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
+    subjects = slice(chunk.low, chunk.high)
+    known = _entitled(told_of, subjects, consents, ineligible)
+    if consents is not None:
+        for row, feature in zip(columns, feature_set.features, strict=True):
+            row[~consents.cells(feature, subjects)] = np.nan
     numbers = (np.flatnonzero(known) + chunk.low).astype(np.int32)
     found = [pa.array(row[known]) for row in columns]
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
+
+
+def _entitled(
+    told_of: dict[str, np.ndarray],
+    subjects: slice,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
+) -> np.ndarray:
+    """Whether any source knows the subject that may be seen, bool (subjects,); the others are counted."""
+    nobody = np.zeros(subjects.stop - subjects.start, dtype=bool)
+    everyone = np.logical_or.reduce([nobody, *told_of.values()])
+    if consents is None:
+        return everyone
+    known = np.logical_or.reduce(
+        [nobody, *(told_of[name] & consents.records(name, subjects) for name in consents.sources)]
+    )
+    if ineligible is not None:
+        for purpose, facts, reasons in consents.questions():
+            ineligible.add(purpose, facts, reasons[subjects][told_of[facts]])
+        ineligible.without_any += int((everyone & ~known).sum())
+    return known

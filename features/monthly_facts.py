@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -71,8 +70,8 @@ def moment(at: datetime) -> np.datetime64:
 class _MonthFile:
     """One file of a month, and what its footer says of each row group."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self.file = file
         metadata = self.file.metadata
         groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
         filled = [group for group in groups if group.num_rows]
@@ -99,7 +98,7 @@ class MonthlyFacts:
         self._files: dict[Month, list[_MonthFile]] = {}
         for path in store.files(table, wanted):
             month = Month.parse(path.parent.name.split("=", 1)[1])
-            self._files.setdefault(month, []).append(_MonthFile(path))
+            self._files.setdefault(month, []).append(_MonthFile(store.open(path, mapped=False)))
 
     @property
     def months(self) -> set[Month]:

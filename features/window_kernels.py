@@ -174,6 +174,15 @@ def positive_share(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def any_positive(x):  # type: ignore[no-untyped-def]
+    """1 where any month is above 0, else 0; missing where no month has a record. Tells that a record exists, never how many."""
+    out = positive(x)
+    for j in range(len(out)):
+        out[j] = 1.0 if out[j] > 0 else out[j]
+    return out
+
+
+@compiled
 def longest_gap(x):  # type: ignore[no-untyped-def]
     """Longest run of months without a record or with 0, after the first month above 0; missing where there is none."""
     months, subjects = x.shape
@@ -277,6 +286,7 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "records": records,
     "positive": positive,
     "positive_share": positive_share,
+    "any_positive": any_positive,
     "longest_gap": longest_gap,
     "longest_run": longest_run,
     "since_positive": since_positive,

@@ -20,6 +20,7 @@ Formula = Literal[
     "records",
     "positive",
     "positive_share",
+    "any_positive",
     "longest_gap",
     "longest_run",
     "since_positive",
@@ -31,6 +32,9 @@ Formula = Literal[
 ]
 
 FORMULAS: tuple[str, ...] = get_args(Formula)
+
+#: Formulas that tell no more than that a record exists; a contract may ask less consent for that (domain rule L9).
+PRESENCE = frozenset({"any_positive"})
 
 #: Formulas that look back over twice the window, or over the window a year earlier.
 EXTRA_MONTHS: dict[str, Callable[[int], int]] = {

@@ -18,6 +18,7 @@ from gscene.doctor import doctor
 from gscene.features import features
 from gscene.pull import pull
 from gscene.run import run
+from gscene.subject import subject
 from gscene.up import up
 
 EPILOG = """
@@ -36,6 +37,7 @@ def cli() -> None:
     First steps:
       gscene demo                                   a simulated province, end to end
       gscene run --sme-invoices DIR                 real VAT invoices, end to end
+      gscene subject report --provider-code CODE    what is held about somebody
       gscene up                                     Dagster and MLflow in the browser
       gscene doctor                                 is this machine ready?
     """
@@ -45,6 +47,7 @@ for command in (
     demo,
     run,
     pull,
+    subject,
     up,
     doctor,
     features,

@@ -205,7 +205,8 @@ def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_j
             raise GsceneError(f"there is no {what} {name}.", f"Choose from {', '.join(known)}.")
     model = models[model_name] if model_name is not None else None
     with reporter.stage(f"screen {set_name}"):
-        told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, model)
+        allowed = workplace.entitlements(sets[set_name].subject)
+        told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, allowed, model)
     written = write_screening(told, sets[set_name], workplace.settings.out / "screening")
     rows = [
         [

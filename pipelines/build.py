@@ -10,6 +10,7 @@ import dagster as dg
 from core.errors import GsceneError
 from core.subject import SubjectKind
 from core.telemetry import quiet
+from leads.lineage import check_list
 from leads.monthly_list import Scores
 from leads.policy import load_policies
 from models.definition import Label
@@ -82,6 +83,8 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
         assets += [model_asset(definition, feature_set), score_asset(definition, feature_set)]
     for name, policy in load_policies().items():
         features, risk, acquisition, registers = LISTS[name]
+        acquired = plan.models[acquisition] if acquisition is not None else None
+        check_list(policy, plan.models[risk], acquired, registers, plan.schemas)
         assets.append(
             lead_asset(
                 policy, _scores(policy.subject, risk, acquisition), plan.feature_sets[features], registers

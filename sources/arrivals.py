@@ -24,7 +24,7 @@ from core.audit import record
 from core.clock import Clock
 from core.definition_file import Definition
 from core.errors import GsceneError, Refusal
-from core.state import Delivery, StateDatabase
+from core.state import Delivery, Redaction, StateDatabase
 from sources.delivery import MANIFEST_NAME, DeliveryFolder, read_delivery
 
 SCHEDULE_NAME = "arrivals.json"
@@ -106,8 +106,12 @@ def receive(arrival: Arrival, archive: Path, state: StateDatabase, clock: Clock)
     The same bytes again are a no-op that returns the earlier number. Other bytes for a (source, subject,
     table, period, revision) that isn't refused are REFUSED/CONFLICT; after a refusal the revision may come
     again. Raises Refusal for a conflict and for a manifest that can't be read; both are in the ledger too,
-    and the accepted delivery is untouched.
+    and the accepted delivery is untouched. A delivery whose archived bytes were redacted since is known by its
+    manifest; its bytes aren't looked at again.
     """
+    redacted = _redacted(state, arrival)
+    if redacted is not None:
+        return redacted
     try:
         delivery = read_delivery(arrival.folder)
     except Refusal as refusal:
@@ -117,6 +121,9 @@ def receive(arrival: Arrival, archive: Path, state: StateDatabase, clock: Clock)
         raise
     content = _archive(delivery, archive)
     with state.session() as session:
+        if session.get(Redaction, content) is not None:
+            # These very bytes came before and subjects have been erased from them: what was left of them counts.
+            (archive / content).unlink(missing_ok=True)
         same = _same_revision(session, delivery)
         for entry in same:
             again = entry.content_sha256 == content and entry.manifest == delivery.manifest.model_dump(
@@ -138,6 +145,16 @@ def receive(arrival: Arrival, archive: Path, state: StateDatabase, clock: Clock)
     if refusal_ is not None:
         raise refusal_
     return number
+
+
+def _redacted(state: StateDatabase, arrival: Arrival) -> int | None:
+    """The accepted delivery of this very manifest, where subjects have been erased from its archived bytes."""
+    with state.session() as session:
+        return session.scalars(
+            select(Delivery.delivery_no)
+            .join(Redaction, Redaction.content_sha256 == Delivery.archive)
+            .where(Delivery.manifest_sha256 == _manifest_sha256(arrival.folder), Delivery.state != REFUSED)
+        ).first()
 
 
 def _same_revision(session: Session, delivery: DeliveryFolder) -> list[Delivery]:

@@ -8,7 +8,7 @@ again finds the rows and completes the ledger.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,10 @@ from sources.adapter import Adapter
 from sources.arrivals import ACCEPTED, ACTOR, REFUSED, recorded_refusal, tell_refusal
 from sources.convert import Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import Manifest, sha256_of
+from sources.erased import LEFT_OUT
 from sources.identity.guard import refuse_identities
 from sources.pseudonym import PseudonymKey
+from sources.redaction import ArchivedRows, as_delivered, leave_out_erased, read_redacted, redaction_of
 from sources.strict_csv import Limits, read_strict_csv
 
 
@@ -76,28 +78,36 @@ def take_in(
             raise recorded_refusal(entry)
     manifest = Manifest.model_validate(entry.manifest)
     try:
-        converted = _converted(entry, manifest, adapter, schema, archive / entry.archive, limits)
+        rows = _delivered(entry, manifest, adapter, schema, archive, limits, state)
+        # Before anything else can be refused: a refused delivery stays in the archive too.
+        rows = leave_out_erased(rows, entry.archive, adapter, schema, archive, keys, state, registry, clock)
+        converted = _converted(rows, manifest, adapter, schema)
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise
-    rows = _with_subjects(converted, entry, adapter, schema, registry, keys)
-    if rows.num_rows and not _holds(store, manifest, delivery_no):
+    raw = _with_subjects(converted, entry, adapter, schema, registry, keys)
+    if raw.num_rows and not _holds(store, manifest, delivery_no):
         # No application version: deliveries of a month may be taken in in any order, and a lower number must
         # not be lost.
-        store.append(manifest.raw_table, manifest.period, rows, metadata={"delivery_no": str(delivery_no)})
+        store.append(manifest.raw_table, manifest.period, raw, metadata={"delivery_no": str(delivery_no)})
     return _accept(state, clock, delivery_no, converted, adapter)
 
 
-def _converted(
+def _delivered(
     entry: Delivery,
     manifest: Manifest,
     adapter: Adapter,
     schema: TableSchema,
-    file: Path,
+    archive: Path,
     limits: Limits | None,
-) -> Converted:
-    stated = manifest.file
+    state: StateDatabase,
+) -> ArchivedRows:
+    """The delivered cells, checked against the manifest; those of a redacted archive were checked when they came."""
+    file, stated = archive / entry.archive, manifest.file
     _check_adapter(manifest, adapter)
+    redaction = redaction_of(state, entry.archive)
+    if redaction is not None:
+        return read_redacted(archive, redaction)
     if not file.is_file() or sha256_of(file) != entry.content_sha256:
         raise GsceneError(
             f"the archive no longer holds the bytes of delivery {entry.delivery_no}.",
@@ -122,7 +132,23 @@ def _converted(
             remedy="The export was cut off: have the source send the period again.",
         )
     check_control_sums(delivered, adapter, manifest.control_sums)
-    return convert(delivered, adapter, schema, Month.parse(manifest.period))
+    return as_delivered(table)
+
+
+def _converted(rows: ArchivedRows, manifest: Manifest, adapter: Adapter, schema: TableSchema) -> Converted:
+    """Canonical rows under the row numbers of the delivered file; rows of erased subjects count as left out."""
+    delivered = DeliveredRows(rows.table, manifest.file.name)
+    made = convert(delivered, adapter, schema, Month.parse(manifest.period))
+    if not rows.removed:
+        return made
+    place = made.rows.schema.get_field_index("row_no")
+    numbers = rows.row_no[made.rows.column("row_no").to_numpy() - 1].astype(np.int32)
+    return replace(
+        made,
+        rows=made.rows.set_column(place, "row_no", pa.array(numbers)),
+        left_out=made.left_out | {LEFT_OUT: rows.removed},
+        delivered=made.delivered + rows.removed,
+    )
 
 
 def _check_adapter(manifest: Manifest, adapter: Adapter) -> None:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from core.errors import GsceneError
 from core.months import Month
+from core.purpose import Purpose
 from core.state import StateDatabase
 from core.table_store import TableStore
 from features.catalogue import FeatureSet
-from features.feature_store import read_features
+from features.entitlement import Entitlements
+from features.feature_store import usable_features
 from models.definition import ModelDefinition
 from models.labels import EVENTS, NON_EVENTS
 from models.monthly_labels import label_table, read_labels
@@ -32,11 +34,13 @@ def screen_month(
     state: StateDatabase,
     feature_set: FeatureSet,
     as_of: Month,
+    entitlements: Entitlements,
     model: ModelDefinition | None = None,
 ) -> Screening:
-    """Screen one as-of month beside the earlier ones that are stored; `model` says which outcomes count.
+    """Screen one as-of month beside the earlier ones that are stored; `model` says which outcomes and which purpose count.
 
-    GsceneError where the month has no features.
+    Only subjects who may be used for that purpose (risk without a model) are looked at. GsceneError where the month has no
+    features.
     """
     stored = set(store.partitions(feature_set.table))
     if str(as_of) not in stored:
@@ -51,11 +55,13 @@ def screen_month(
         outcomes = _outcomes(read_labels(store, model.subject, model.label, older)) if older else None
     # Outcomes need time to ripen: their vintages are others than the months that are compared.
     vintages = older[-AGES[0] :] if outcomes is not None else []
-    features = read_features(store, feature_set, sorted({*vintages, *months}))
+    purpose = Purpose.RISK if model is None else Purpose(model.purpose)
+    wanted = sorted({*vintages, *months})
+    features = usable_features(store, feature_set, wanted, purpose, entitlements.for_use(as_of)).frame
     sources = {feature.name: _source(feature_set, feature.name) for feature in feature_set.features}
     return screen(
         feature_set.name,
-        features[feature_set.names],
+        features,
         sources,
         load_breaks(),
         outcomes,

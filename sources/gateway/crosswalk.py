@@ -44,7 +44,7 @@ def make_crosswalk(
     valid_from: date,
     target: Path,
 ) -> Crosswalk:
-    """Write the crosswalk of these ids (each different one once, in the order of the old token, so that the order says nothing)."""
+    """Write the crosswalk of these ids (each once, in the order of the old token, which says nothing)."""
     if old.key_id == new.key_id:
         raise GsceneError(f"both keys are called {old.key_id}.", "A rotation leads to another key.")
     if target.exists():
