@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core import audit
 from core.clock import SystemClock
@@ -201,13 +201,16 @@ def acknowledge(recall_no: int, actor: str, home: Path, as_json: bool) -> None:
 
 
 def tell_left(home: Installation, reporter: Reporter) -> None:
-    """What people still have to do after erasures."""
+    """What people still have to do after erasures: a model that has been trained again since is done."""
     with home.state.session() as session:
         recalls_ = list(session.scalars(select(Recall).order_by(Recall.recall_no)))
         marks = session.execute(
             select(ModelVersion.name, ModelVersion.training_month, ModelMark.retrain_by, Erasure.erasure_no)
             .join(ModelMark, ModelMark.model_no == ModelVersion.model_no)
             .join(Erasure, Erasure.erasure_no == ModelMark.erasure_no)
+            .where(
+                ModelVersion.model_no.in_(select(func.max(ModelVersion.model_no)).group_by(ModelVersion.name))
+            )
             .order_by(ModelVersion.model_no)
         ).all()
     open_recalls = [[r.recall_no, r.list_version, r.lead_id] for r in recalls_ if r.acknowledged_at is None]
