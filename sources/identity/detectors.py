@@ -111,7 +111,6 @@ SURNAMES = (
 _NAME_LABEL = "姓名|联系人|法人代表|法定代表人|当事人|负责人|申请人|经办人|户主|纳税人"
 _GAP = "[\\s\\-\u2010-\u2015\u3000]?"
 _PHONE = f"1{_GAP}[3-9](?:{_GAP}[0-9]){{9}}"
-_WIDE_PHONE = "[1１][\\s\\-－]?[3-9３-９](?:[\\s\\-－\u3000]?[0-9０-９]){9}"
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 
 DETECTORS: tuple[Detector, ...] = (
@@ -141,14 +140,14 @@ DETECTORS: tuple[Detector, ...] = (
         # A number is free text's only where something other than digits stands in the cell.
         lambda texts: [
             place
-            for place in _matching(f"(?:^|[^0-9A-Za-z]){_WIDE_PHONE}(?:[^0-9A-Za-z]|$)")(texts)
+            for place in _matching(f"(?:^|[^0-9A-Za-z]){_PHONE}(?:[^0-9A-Za-z]|$)")(texts)
             if re.search(r"[^\s0-9\-.+()]", texts[place].as_py()) and "e+" not in texts[place].as_py()
         ],
     ),
     Detector(
         "phone",
         "telephone numbers",
-        _matching(f"^\\s*(?:\\+?86{_GAP})?{_WIDE_PHONE}\\s*$"),
+        _matching(f"^\\s*(?:\\+?86{_GAP})?{_PHONE}\\s*$"),
         least=20,
         share=0.5,
         header="phone|mobile|tel|sjh|lxdh|手机|电话|联系方式",

@@ -20,6 +20,7 @@ from sources.identity.resident_id import holds_resident_id
 #: Bytes of the shortest identifiers: a telephone number, an e-mail address, two Chinese characters of a name.
 _SHORTEST_NUMBER, _SHORTEST_ADDRESS, _SHORTEST_NAME = 11, 6, 6
 _TOKEN_BYTES = 43
+_WRITTEN_TOKEN = r"^\s*[kK][0-9]+:[0-9a-fA-F]{40}\s*$"
 _HEXADECIMAL = np.zeros(256, dtype=bool)
 _HEXADECIMAL[list(b"0123456789abcdef")] = True
 
@@ -37,7 +38,12 @@ def refuse_identities(delivered: DeliveredRows, pseudonymised: Collection[str] =
         places = candidates(texts)
         if not len(places):
             continue
-        looked_at = texts.take(pa.array(places))
+        looked_at = pc.utf8_normalize(texts.take(pa.array(places)), form="NFKC")
+        # Tokens written in capitals, full width or between blanks are tokens still.
+        others = np.flatnonzero(
+            ~pc.match_substring_regex(looked_at, _WRITTEN_TOKEN).to_numpy(zero_copy_only=False)
+        )
+        places, looked_at = places[others], looked_at.take(pa.array(others))
         for detector in DETECTORS:
             if column in pseudonymised and detector.name != "resident_id":
                 continue

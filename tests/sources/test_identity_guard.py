@@ -191,6 +191,13 @@ def test_tokens_and_short_numbers_are_never_looked_at() -> None:
     assert candidates(texts.slice(1)).tolist() == [0, 3, 4]
 
 
+def test_tokens_in_capitals_full_width_or_between_blanks_are_no_telephones() -> None:
+    dice = random.Random(6)
+    tokens = ["k1:" + "".join(dice.choice("0123456789abc") for _ in range(40)) for _ in range(20_000)]
+    written = [(t, t.upper(), wide(t), f" {t} ")[place % 4] for place, t in enumerate(tokens)]
+    assert refused(delivered(written, "nsrbh")) is None
+
+
 def test_codes_that_are_pseudonymised_on_entry_may_be_there_but_no_residents() -> None:
     dice = random.Random(4)
     rows = delivered([social_credit_code(dice) for _ in range(ROWS)], "qyh")
