@@ -185,7 +185,7 @@ def f24_second_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Ta
 
 
 def identity_number(serial: int) -> str:
-    """A resident identity number of nobody: region 430181 (retired), born 1900-01-01, MOD 11-2 check character."""
+    """A resident identity number of nobody: a region code retired in 2011, born 1900-01-01, MOD 11-2 check character."""
     digits = f"{RETIRED_REGION}19000101{serial % 1000:03d}"
     return (
         digits
