@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -25,8 +25,14 @@ from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, Rows
 _FIRST_DAY = date(2010, 1, 1)
 _DAYS = 40 * 366
 _OFFSET = (_FIRST_DAY - date(1970, 1, 1)).days
-#: Fen have two digits after the point of a yuan and six after that of 万元.
-_PLACES = {"CNY": 2, "CNY_10K": 6}
+#: Fen have none of their own digits after a point, two after that of a yuan and six after that of 万元.
+_PLACES = {"FEN": 0, "CNY": 2, "CNY_10K": 6}
+
+_DAY_OF_MONTH: Mapping[str, Callable[[Month], date]] = {
+    "month": lambda month: month.first_day,
+    "first_day": lambda month: month.first_day,
+    "last_day": lambda month: month.last_day,
+}
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,12 @@ def to_frame(
     """The feed's table of strings; nothing sent is an empty string. `region` (subjects,) indexes REGION_CODES."""
     columns = {feed.key: pools[str(feed.subject)].take(pa.array(rows.subject))}
     for field in feed.fields:
-        if field.kind == "month":
-            columns[field.header] = _constant(month.first_day.strftime(field.form), len(rows))
+        if field.kind in _DAY_OF_MONTH:
+            day = _DAY_OF_MONTH[field.kind](month.plus(field.shift))
+            columns[field.header] = _constant(day.strftime(field.form), len(rows))
         elif field.kind == "region":
             columns[field.header] = pa.array(REGION_CODES).take(pa.array(region[rows.subject]))
-        elif field.kind == "fixed":
+        elif field.kind in ("fixed", "remark"):
             columns[field.header] = _constant(field.form, len(rows))
         else:
             columns[field.header] = _texts(field, rows.columns[field.column], pools)
@@ -118,7 +125,7 @@ def _encoded(frame: pa.Table, feed: Feed) -> bytes:
         except pa.ArrowInvalid:
             if style == "needed":
                 raise
-    body = target.getvalue()
+    body = ("\ufeff".encode() if feed.bom else b"") + target.getvalue()
     return body if feed.encoding == "utf-8" or body.isascii() else body.decode().encode(feed.encoding)
 
 

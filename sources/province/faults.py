@@ -1,7 +1,7 @@
 """What goes wrong in real deliveries (domain.md 1.9), as small functions over the string frame of a feed.
 
 Faults hit the city's feeds; the bank's own tables are clean. `DEFAULT_FAULTS` are those that an adapter absorbs; the others
-make a delivery refused, or wrong in a way that only later checks find. `NOT_APPLICABLE` tells why some have nowhere to live.
+make a delivery refused, or wrong in a way that only later checks find.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from sources.province import fault_functions as functions
 from sources.province.fault_functions import Context
 from sources.province.feeds import Feed
 from sources.province.lateness import F16_FEED
+from sources.province.province_feeds import PROVINCE
 from sources.province.random_streams import stream
 
 Corrupt = Callable[[pa.Table, Feed, Context], pa.Table]
 
 #: Faults of a whole delivery, which `simulate` carries out: they concern its arrival, manifest or bytes, not its cells.
-LATE, TRUNCATED, UNNUMBERED = "F16", "F17", "F18"
+LATE, TRUNCATED, UNNUMBERED, WITHDRAWN = "F16", "F17", "F18", "F13"
 TRUNCATED_SHARE, TRUNCATED_BY = 1 / 60, 0.1
 UNNUMBERED_SHARE = 0.05
+WITHDRAWN_SHARE = 0.005
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`apply` is None for faults of a whole delivery. `adapters` names the feeds it can hit; None: every city feed."""
+    """`apply` is None for faults of a whole delivery. `adapters` names the feeds it can hit; None: every feed of the city."""
 
     id: str
     title: str
@@ -39,7 +41,7 @@ class Fault:
 
     def hits(self, feed: Feed) -> bool:
         """Whether this feed can have the fault."""
-        return not feed.is_bank and (self.adapters is None or feed.adapter in self.adapters)
+        return feed.platform == "city" if self.adapters is None else feed.adapter in self.adapters
 
 
 def _fault(id: str, title: str, apply: Corrupt | None, default: bool, *adapters: str) -> Fault:
@@ -109,23 +111,23 @@ FAULTS: Mapping[str, Fault] = {
         _fault("F14", "test rows", functions.f14_test_rows, True),
         _fault(LATE, "one feed-month arrives after the cutoff", None, True, F16_FEED),
         _fault(TRUNCATED, "file cut after the manifest was made", None, False),
+        _fault(
+            WITHDRAWN,
+            "rows withdrawn: told by the province, silently kept by the city",
+            None,
+            False,
+            *(feed.adapter for feed in PROVINCE),
+        ),
         _fault(UNNUMBERED, "restated history under the old revision", None, False),
     )
-}
-
-#: Faults of the catalogue without a table to live in.
-NOT_APPLICABLE: Mapping[str, str] = {
-    "F13": "deliveries are whole months and supplements; no feed of the province sends deletions that could be missing",
 }
 
 DEFAULT_FAULTS: frozenset[str] = frozenset(fault.id for fault in FAULTS.values() if fault.default)
 
 
 def check_faults(ids: Collection[str]) -> None:
-    """ValueError names the first fault that cannot be had, and why."""
+    """ValueError names the first fault that doesn't exist."""
     for id in sorted(ids):
-        if id in NOT_APPLICABLE:
-            raise ValueError(f"fault {id} is not applicable: {NOT_APPLICABLE[id]}")
         if id not in FAULTS:
             raise ValueError(f"there is no fault {id}; choose from {', '.join(sorted(FAULTS))}")
 

@@ -9,3 +9,5 @@ REGION_CODES = tuple(f"43{number:02d}00" for number in range(1, 15))
 RETIRED_REGION = "430122"
 #: Where subjects live, relative to each other.
 REGION_WEIGHTS = np.array([16, 9, 8, 7, 7, 7, 7, 6, 6, 6, 6, 6, 5, 4], dtype=np.float64)
+#: The prefecture whose electricity a second city sends, where there are two: its place in REGION_CODES.
+SECOND_CITY_REGION = 1

@@ -39,6 +39,16 @@ class Rows:
         }
         return Rows(self.subject[kept], columns)
 
+    def followed_by(self, other: Rows) -> Rows:
+        """These rows and then the other's, which has the same columns."""
+        columns = {
+            name: np.concatenate([mine, theirs])
+            if isinstance(mine, np.ndarray) and isinstance(theirs := other.columns[name], np.ndarray)
+            else pa.concat_arrays([mine, other.columns[name]])
+            for name, mine in self.columns.items()
+        }
+        return Rows(np.concatenate([self.subject, other.subject]), columns)
+
     def with_columns(self, **columns: np.ndarray) -> Rows:
         """The same rows with other content in these columns."""
         return Rows(self.subject, self.columns | columns)

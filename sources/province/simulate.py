@@ -15,13 +15,19 @@ from core.subject import SubjectKind
 from sources.arrivals import SCHEDULE_NAME, Arrival, write_schedule
 from sources.province import bank_tables, dialect, enterprise_tables, faults, lateness, resident_tables
 from sources.province.feeds import FEEDS, TABLES, Feed
+from sources.province.meter_readings import with_readings
+from sources.province.province_feeds import PROVINCE
 from sources.province.random_streams import stream
+from sources.province.regions import SECOND_CITY_REGION
 from sources.province.rows import Rows, Versions, fen
+from sources.province.second_city_feeds import SECOND_CITY
 from sources.province.settings import ProvinceSettings
 from sources.province.truth import write_truth
 from sources.province.world import World, make
 
-#: Builders of the city's tables by adapter: (world, state row, month, random stream) -> both versions of the month.
+#: Every feed that any setting writes.
+ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *SECOND_CITY, *PROVINCE)
+#: Builders of the platforms' tables by the city's adapter: (world, state row, month, random stream) -> the month's versions.
 CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Versions]] = {
     "sim_city_si_person": resident_tables.si_person_month,
     "sim_city_si_employer": enterprise_tables.si_employer_month,
@@ -42,6 +48,8 @@ BANK_TABLES: Mapping[str, Callable[[World, SubjectKind, int, Month], Rows | None
     "mk_assignment": bank_tables.mk_assignment,
     "mk_response": bank_tables.mk_response,
 }
+#: Tables that the second city sends for its prefecture.
+SECOND_CITY_TABLES = frozenset(feed.table for feed in SECOND_CITY)
 
 
 @dataclass(frozen=True)
@@ -72,12 +80,17 @@ def simulate(settings: ProvinceSettings, inbox: Path, progress: Progress) -> Pro
     with progress.stage("simulate the province"):
         world = make(settings)
         write_truth(world, truth)
-    feeds = [feed for feed in FEEDS if settings.only_tables is None or feed.table in settings.only_tables]
+    wanted = [
+        feed for feed in ALL_FEEDS if settings.only_tables is None or feed.table in settings.only_tables
+    ]
+    feeds = {
+        month: [f for f in wanted if settings.sends(f.platform, month)] for month in settings.delivered()
+    }
     arrivals: list[Arrival] = []
     rows: dict[str, int] = {}
-    with progress.stage("write deliveries", total=len(feeds) * settings.months) as stage:
+    with progress.stage("write deliveries", total=sum(map(len, feeds.values()))) as stage:
         for row, month in settings.calendar():
-            for feed in feeds if month >= settings.first_month else ():
+            for feed in feeds.get(month, ()):
                 for arrival, count in _deliver(world, feed, row, month, inbox):
                     arrivals.append(arrival)
                     rows[feed.adapter] = rows.get(feed.adapter, 0) + count
@@ -91,17 +104,33 @@ def _deliver(world: World, feed: Feed, row: int, month: Month, inbox: Path) -> l
     if feed.is_bank:
         rows = BANK_TABLES[feed.table](world, feed.subject, row, month)
         return [] if rows is None else [_bank_delivery(world, feed, rows, month, inbox)]
-    settings = world.settings
-    versions = CITY_TABLES[feed.adapter](
-        world, row, month, stream(settings.seed, "table", feed.adapter, str(month))
-    )
-    split = lateness.split(
-        versions, feed.table, month, stream(settings.seed, "lateness", feed.adapter, str(month))
-    )
-    deliveries = [_city_delivery(world, feed, split[0], row, month, 1, inbox)]
-    if month < settings.last_month and len(split[1]):
-        deliveries.append(_city_delivery(world, feed, split[1], row, month, 2, inbox))
-    return deliveries
+    first, later = _rows_of(world, feed, row, month)
+    deliveries = [_platform_delivery(world, feed, first, row, month, 1, inbox)]
+    if month < world.settings.last_month and len(later):
+        deliveries.append(_platform_delivery(world, feed, later, row, month, 2, inbox))
+    # What a slow platform would send after the last month's cutoff hasn't happened yet.
+    end = knowledge_cutoff(world.settings.last_month)
+    return [(arrival, count) for arrival, count in deliveries if feed.platform == "city" or arrival.at <= end]
+
+
+def _rows_of(world: World, feed: Feed, row: int, month: Month) -> tuple[Rows, Rows]:
+    """Rows of the first sending and of the supplement. A feed and its twin draw from the same streams: one truth."""
+    settings, truth = world.settings, feed.truth
+    versions = CITY_TABLES[truth](world, row, month, stream(settings.seed, "table", truth, str(month)))
+    split = lateness.split(versions, feed.table, month, stream(settings.seed, "lateness", truth, str(month)))
+    if faults.WITHDRAWN in settings.faults and faults.FAULTS[faults.WITHDRAWN].hits(feed):
+        rng = stream(settings.seed, "fault", faults.WITHDRAWN, feed.adapter, str(month))
+        split = lateness.withdraw(split, rng.random(len(split[0])) < faults.WITHDRAWN_SHARE)
+    if any(field.column == "previous" for field in feed.fields):
+        split = (
+            with_readings(world, feed.subject, split[0], row),
+            with_readings(world, feed.subject, split[1], row),
+        )
+    if settings.cities == 2 and feed.table in SECOND_CITY_TABLES and feed.platform != "province":
+        region = world.subjects[feed.subject].people.region
+        inside = (feed.platform == "second_city") == (region == SECOND_CITY_REGION)
+        split = split[0].take(inside[split[0].subject]), split[1].take(inside[split[1].subject])
+    return split
 
 
 def _bank_delivery(world: World, feed: Feed, rows: Rows, month: Month, inbox: Path) -> tuple[Arrival, int]:
@@ -117,12 +146,12 @@ def _bank_delivery(world: World, feed: Feed, rows: Rows, month: Month, inbox: Pa
     ), sent.rows
 
 
-def _city_delivery(
+def _platform_delivery(
     world: World, feed: Feed, rows: Rows, row: int, month: Month, revision: int, inbox: Path
 ) -> tuple[Arrival, int]:
     settings = world.settings
-    people = world.subjects[feed.subject].people
-    frame = dialect.to_frame(feed, rows, month, world.pools, people.region)
+    region = world.subjects[feed.subject].people.region
+    frame = dialect.to_frame(feed, rows, month, world.keyed_pools[feed.key_version], region)
     halfway = faults.late_month(settings.first_month, settings.months)
     frame = faults.corrupt(
         frame,
@@ -154,8 +183,13 @@ def _city_delivery(
         truncate=faults.TRUNCATED_BY if cut else 0.0,
     )
     late = faults.LATE in on and revision == 1 and month == halfway
-    at = lateness.arrival(settings.seed, feed.adapter, month, revision, late)
-    assert late or at <= knowledge_cutoff(month.plus(revision - 1)), "on time means before the cutoff"
+    if feed.platform == "province":
+        at = lateness.province_arrival(settings.seed, feed, month, revision)
+    else:
+        at = lateness.arrival(settings.seed, feed.adapter, month, revision, late)
+    assert late or feed.platform == "province" or at <= knowledge_cutoff(month.plus(revision - 1)), (
+        "on time means before the cutoff"
+    )
     return Arrival(sent.folder, at, "replayed"), sent.rows
 
 

@@ -1,0 +1,26 @@
+"""What the meters showed: running totals of the consumption, for the dialects that send readings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.subject import SubjectKind
+from sources.province.random_streams import stream
+from sources.province.rows import Rows
+from sources.province.world import World
+
+#: What the meters showed when the simulated life began, at most.
+FIRST_READING = 20_000
+
+
+def with_readings(world: World, kind: SubjectKind, rows: Rows, row: int) -> Rows:
+    """The bills with `previous` and `current` readings in kWh; current less previous is the consumption of the row."""
+    life = world.residents if kind is SubjectKind.RESIDENT else world.enterprises
+    began = stream(world.settings.seed, "first reading", str(kind)).integers(
+        0, FIRST_READING, life.kwh.shape[1]
+    )
+    who = rows.subject
+    used = np.maximum(np.round(life.kwh[:row, who].astype(np.float64), 2), 0).sum(axis=0)
+    previous: np.ndarray = np.round(began[who] + used, 2)
+    consumption = np.asarray(rows.columns["consumption"], dtype=np.float64)
+    return rows.with_columns(previous=previous, current=np.round(previous + consumption, 2))
