@@ -16,11 +16,10 @@ FIRST_READING = 20_000
 def with_readings(world: World, kind: SubjectKind, rows: Rows, row: int) -> Rows:
     """The bills with `previous` and `current` readings in kWh; current less previous is the consumption of the row."""
     life = world.residents if kind is SubjectKind.RESIDENT else world.enterprises
-    began = stream(world.settings.seed, "first reading", str(kind)).integers(
-        0, FIRST_READING, life.kwh.shape[1]
-    )
+    rng = stream(world.settings.seed, "first reading", str(kind))
     who = rows.subject
+    began = rng.random(life.kwh.shape[1])[who] * FIRST_READING
     used = np.maximum(np.round(life.kwh[:row, who].astype(np.float64), 2), 0).sum(axis=0)
-    previous: np.ndarray = np.round(began[who] + used, 2)
-    consumption = np.asarray(rows.columns["consumption"], dtype=np.float64)
-    return rows.with_columns(previous=previous, current=np.round(previous + consumption, 2))
+    previous = np.asarray(np.round(began + used, 2))
+    current = np.asarray(np.round(previous + np.asarray(rows.columns["consumption"], dtype=np.float64), 2))
+    return rows.with_columns(previous=previous, current=current)
