@@ -19,7 +19,7 @@ from core.months import Month
 from sources.delivery import write_manifest
 from sources.province.feeds import Feed, Field
 from sources.province.regions import REGION_CODES
-from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, Rows
+from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, NO_MOMENT, Rows
 
 #: Days that date texts are prepared for.
 _FIRST_DAY = date(2010, 1, 1)
@@ -137,6 +137,9 @@ def _texts(field: Field, values: np.ndarray | pa.Array, pools: Mapping[str, pa.A
         return texts.take(pa.array(np.where(values == NO_CODE, len(field.codes), values)))
     if field.kind == "date":
         return _date_texts(field.form).take(pa.array(np.where(values == NO_DAY, _DAYS, values - _OFFSET)))
+    if field.kind == "moment":
+        moments = pa.array(np.asarray(values, dtype=np.int64), pa.int64()).cast(pa.timestamp("s"))
+        return pc.if_else(pa.array(values != NO_MOMENT), pc.strftime(moments, format=field.form), "")
     if field.kind == "token":
         known = values != NO_CODE
         found = pools[field.form].take(pa.array(np.where(known, values, 0)))

@@ -21,7 +21,7 @@ RESIDENT, ENTERPRISE = SubjectKind.RESIDENT, SubjectKind.ENTERPRISE
 
 @dataclass(frozen=True)
 class Field:
-    """One source column. `kind`: token, code, money, number, whole, date, text, or the constants month, first_day, last_day
+    """One source column. `kind`: token, code, money, number, whole, date, moment, text, or the constants month, first_day, last_day
     (of the month, `shift` months away), region, remark (nobody fills it in), fixed.
 
     `column` names the column of `Rows`; `form` is a date form, a money unit (FEN, CNY, CNY_10K), a pool of tokens, or the

@@ -18,7 +18,7 @@ def with_readings(world: World, kind: SubjectKind, rows: Rows, row: int) -> Rows
     life = world.residents if kind is SubjectKind.RESIDENT else world.enterprises
     rng = stream(world.settings.seed, "first reading", str(kind))
     who = rows.subject
-    began = rng.random(life.kwh.shape[1])[who] * FIRST_READING
+    began = rng.random((1, life.kwh.shape[1]))[0, who] * FIRST_READING
     used = np.maximum(np.round(life.kwh[:row, who].astype(np.float64), 2), 0).sum(axis=0)
     previous = np.asarray(np.round(began + used, 2))
     current = np.asarray(np.round(previous + np.asarray(rows.columns["consumption"], dtype=np.float64), 2))

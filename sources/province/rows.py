@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Nothing known: amounts (fen, int64), days since 1970 (int32), and codes, flags and indexes (negative).
+#: Nothing known: amounts (fen, int64), moments (seconds since 1970 in China's civil time), days since 1970 (int32), and codes,
+#: flags and indexes (negative).
 NO_AMOUNT = np.iinfo(np.int64).min
+NO_MOMENT = -1
 NO_DAY = np.iinfo(np.int32).min
 NO_CODE = -1
 
