@@ -104,6 +104,13 @@ def amounts(whole_fen: np.ndarray) -> pa.Array:
     return _amounts(whole_fen, _PLACES["CNY"])
 
 
+def amount_text(whole_fen: int, unit: str) -> str:
+    """A total of fen in a unit, for control sums; exact."""
+    places = _PLACES[unit]
+    sign, digits = "-" if whole_fen < 0 else "", f"{abs(whole_fen):0{places + 1}d}"
+    return f"{sign}{digits[: len(digits) - places]}.{digits[len(digits) - places :]}".rstrip(".")
+
+
 @cache
 def _date_texts(form: str) -> pa.Array:
     days = (_FIRST_DAY + timedelta(days=number) for number in range(_DAYS))

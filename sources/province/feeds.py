@@ -21,8 +21,8 @@ RESIDENT, ENTERPRISE = SubjectKind.RESIDENT, SubjectKind.ENTERPRISE
 
 @dataclass(frozen=True)
 class Field:
-    """One source column. `kind`: token, code, money, number, whole, date, moment, text, or the constants month, first_day, last_day
-    (of the month, `shift` months away), region, remark (nobody fills it in), fixed.
+    """One source column. `kind`: token, code, money, number, whole, date, moment, text, or the constants month, first_day,
+    last_day (of the month, `shift` months away), region, remark (nobody fills it in), fixed.
 
     `column` names the column of `Rows`; `form` is a date form, a money unit (FEN, CNY, CNY_10K), a pool of tokens, or the
     constant. `may_be_lost` marks amounts and codes without which a row still makes sense (fault F04 takes them away).
