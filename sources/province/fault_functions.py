@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from core.months import Month
 from sources.province.feeds import Feed
-from sources.province.regions import RETIRED_REGION
+from sources.province.regions import LOST_REGION, RETIRED_REGION
 
 NULL_TOKENS = ("\\N", "暂无", "无", "NULL", "-")
 SENTINELS = ("9999-9-9", "2099-12-31", "1900-1-1")
@@ -27,12 +27,12 @@ _CHECKS = "10X98765432"
 
 @dataclass(frozen=True)
 class Context:
-    """What a fault may know beside the frame. `cumulative`: year-to-date texts of a header, one per row."""
+    """What a fault may know beside the frame. `instead`: texts of another month by header, one per row."""
 
     rng: np.random.Generator
     month: Month
     revision: int
-    cumulative: Mapping[str, pa.Array]
+    instead: Mapping[str, pa.Array]
     halfway: Month
 
     def some(self, rows: int, rate: float) -> np.ndarray:
@@ -152,7 +152,16 @@ def f15_mapped_twice(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
 
 def f19_cumulative(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """Sales since January instead of the month's; the whole feed."""
-    for header, texts in context.cumulative.items():
+    for header, texts in context.instead.items():
+        frame = _set(frame, header, texts)
+    return frame
+
+
+def f20b_month_before(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """The month before under this month's period, in the middle of the run: the feed was filled by the other period column."""
+    if context.month != context.halfway:
+        return frame
+    for header, texts in context.instead.items():
         frame = _set(frame, header, texts)
     return frame
 
@@ -189,10 +198,36 @@ def f23_estimated(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     return _rewrite(frame, flag, hit, context, (lambda cell: "1",))
 
 
+def f23b_changed_meter(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """A reading that starts again (meter changed, or once round) while the consumption is right; 0.3 %, at least one a file."""
+    hit = context.some(frame.num_rows, 0.003)
+    hit[int(context.rng.integers(0, frame.num_rows))] = True
+    header = feed.header("current")
+    return _rewrite(frame, header, hit, context, (lambda cell: f"{float(cell) % 10:.2f}",))
+
+
+def f16b_lost_region(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """One prefecture's rows didn't come in the middle month, with neither delivery."""
+    if context.month != context.halfway:
+        return frame
+    region = frame.column(feed.of_kind("region")[0].header)
+    return frame.filter(pc.not_equal(region, LOST_REGION))
+
+
 def f24_second_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """The same subject under another pseudonym (15-digit number hashed); 0.2 % of rows."""
     hit = context.some(frame.num_rows, 0.002)
     return _rewrite(frame, feed.key, hit, context, (_second_token,))
+
+
+def f24b_shared_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """Several subjects under the pseudonym of one of them, whose phone they share; 0.2 % of rows, at least eight a file."""
+    count = min(max(8, round(0.002 * frame.num_rows)), frame.num_rows)
+    rows = context.rng.choice(frame.num_rows, size=count, replace=False)
+    hit = np.zeros(frame.num_rows, dtype=bool)
+    hit[rows] = True
+    shared = frame.column(feed.key)[int(rows[0])].as_py()
+    return _rewrite(frame, feed.key, hit, context, (lambda cell: shared,))
 
 
 def identity_number(serial: int) -> str:

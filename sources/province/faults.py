@@ -31,12 +31,16 @@ WITHDRAWN_SHARE = 0.005
 
 @dataclass(frozen=True)
 class Fault:
-    """`apply` is None for faults of a whole delivery. `adapters` names the feeds it can hit; None: every feed of the city."""
+    """`apply` is None for faults of a whole delivery; `rate` tells how often it strikes.
+
+    `adapters` names the feeds it can hit; None: every feed of the city.
+    """
 
     id: str
     title: str
     apply: Corrupt | None
     default: bool
+    rate: str
     adapters: frozenset[str] | None = None
 
     def hits(self, feed: Feed) -> bool:
@@ -45,7 +49,20 @@ class Fault:
 
 
 def _fault(id: str, title: str, apply: Corrupt | None, default: bool, *adapters: str) -> Fault:
-    return Fault(id, title, apply, default, frozenset(adapters) or None)
+    return Fault(id, title, apply, default, RATES[id], frozenset(adapters) or None)
+
+
+#: How often each strikes, as the domain's catalogue has it or as said there to be our choice.
+RATES: Mapping[str, str] = {
+    "F01": "2 % of rows", "F02": "1 % of rows", "F03": "whole table", "F04": "3 % of cells that may be lost",
+    "F05": "5 % of open dates", "F06": "5 % of dates", "F07": "1 % of amounts", "F08": "0.5 % of amounts",
+    "F09": "20 % of codes", "F10": "whole feed, from half way", "F11": "1 % of rows", "F12": "0.5 % of rows",
+    "F13": "0.5 % of rows", "F14": "0.02 % of rows, at least one a file", "F15": "whole feed, from half way",
+    "F16": "one feed and month", "F16b": "one region and month", "F17": "1 in 60 deliveries", "F18": "5 % of supplements",
+    "F19": "whole feed", "F20": "all back-payments", "F20b": "one feed and month", "F21": "1 % of rows",
+    "F22": "one row a file", "F23": "4 % of bills", "F23b": "0.3 % of bills, at least one a file", "F24": "0.2 % of rows",
+    "F24b": "0.2 % of rows, at least eight a file",
+}  # fmt: skip
 
 
 #: In the order in which they are applied; F12 repeats whole rows, so it comes after what changes cells.
@@ -61,6 +78,13 @@ FAULTS: Mapping[str, Fault] = {
         ),
         _fault(
             "F19", "year to date instead of the month", functions.f19_cumulative, False, "sim_city_tax_vat"
+        ),
+        _fault(
+            "F20b",
+            "the month before under this month's period",
+            functions.f20b_month_before,
+            False,
+            "sim_city_tax_vat",
         ),
         _fault("F15", "one column mapped twice", functions.f15_mapped_twice, False, "sim_city_si_person"),
         _fault(
@@ -84,6 +108,14 @@ FAULTS: Mapping[str, Fault] = {
             "sim_city_util_resident",
             "sim_city_util_enterprise",
         ),
+        _fault(
+            "F23b",
+            "meters that were changed or went once round",
+            functions.f23b_changed_meter,
+            False,
+            "sim_city2_util_resident",
+            "sim_city2_util_enterprise",
+        ),
         _fault("F06", "mixed date forms", functions.f06_mixed_dates, True),
         _fault("F04", "null tokens", functions.f04_null_tokens, True),
         _fault("F05", "sentinel dates", functions.f05_sentinels, True),
@@ -97,6 +129,15 @@ FAULTS: Mapping[str, Fault] = {
             "sim_city_util_resident",
         ),
         _fault("F24", "one subject under two pseudonyms", functions.f24_second_pseudonym, False),
+        _fault(
+            "F24b",
+            "several subjects under one pseudonym",
+            functions.f24b_shared_pseudonym,
+            False,
+            "sim_city_util_resident",
+            "sim_city_util_enterprise",
+        ),
+        _fault("F16b", "a region missing from one month", functions.f16b_lost_region, False, F16_FEED),
         _fault(
             "F02",
             "an organisation code in place of the key",
@@ -139,19 +180,22 @@ def corrupt(
     seed: int,
     month: Month,
     revision: int,
-    cumulative: Mapping[str, pa.Array],
+    instead: Mapping[str, Mapping[str, pa.Array]],
     halfway: Month,
 ) -> pa.Table:
     """The frame with the chosen row-level faults. Each has its own random stream: one fault never changes another's rows.
 
-    `cumulative` holds year-to-date texts by header, one per row; `halfway` is the month of a code book's change.
+    `instead` holds texts by fault and header, one per row, for faults that send another month's values; `halfway` is the month
+    in which feeds change.
     """
     if not frame.num_rows:
         return frame
     for fault in FAULTS.values():
-        if fault.id in faults and fault.apply is not None and fault.hits(feed):
+        if frame.num_rows and fault.id in faults and fault.apply is not None and fault.hits(feed):
             rng = stream(seed, "fault", fault.id, feed.adapter, str(month), revision)
-            frame = fault.apply(frame, feed, Context(rng, month, revision, cumulative, halfway))
+            frame = fault.apply(
+                frame, feed, Context(rng, month, revision, instead.get(fault.id, {}), halfway)
+            )
     return frame
 
 

@@ -29,6 +29,7 @@ LATENESS = {
     "tax_arrears": (20, 60),
     "si_employer_month": (25, 70),
     "gov_award": (3, 20),
+    "util_account": (2, 10),
 }
 #: Share of rows that are corrected after the first sending (dictionary, tables.csv).
 RESTATED = {
@@ -50,6 +51,7 @@ ALLOWED_DAYS = {
     "tax_arrears": 34,
     "si_employer_month": 34,
     "util_bill": 24,
+    "util_account": 34,
 }
 _Z95 = 1.6448536
 _EPOCH = date(1970, 1, 1)

@@ -11,3 +11,5 @@ RETIRED_REGION = "430122"
 REGION_WEIGHTS = np.array([16, 9, 8, 7, 7, 7, 7, 6, 6, 6, 6, 6, 5, 4], dtype=np.float64)
 #: The prefecture whose electricity a second city sends, where there are two: its place in REGION_CODES.
 SECOND_CITY_REGION = 1
+#: The prefecture that fault F16b loses.
+LOST_REGION = REGION_CODES[0]

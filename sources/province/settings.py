@@ -29,7 +29,9 @@ class ProvinceSettings:
 
     With `platforms` province or dual the provincial platform sends the core sources from month `cut_over` on (by default from
     the first); it has no history from before. With two `cities` the utilities of one prefecture come from a second city in a
-    dialect of its own, and the first city no longer sends them.
+    dialect of its own, and the first city no longer sends them. `registers` adds the register of meters.
+
+    `whole_delivery_share` is the share of deliveries that faults of whole deliveries hit; by default each fault's own.
     """
 
     residents: int = 20_000
@@ -43,6 +45,8 @@ class ProvinceSettings:
     platforms: Platforms = "city"
     cut_over: Month | None = None
     cities: Literal[1, 2] = 1
+    registers: bool = False
+    whole_delivery_share: float | None = None
 
     def __post_init__(self) -> None:
         """ValueError tells which setting cannot be, and what can."""

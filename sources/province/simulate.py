@@ -13,12 +13,21 @@ from core.months import Month, knowledge_cutoff
 from core.progress import Progress
 from core.subject import SubjectKind
 from sources.arrivals import SCHEDULE_NAME, Arrival, write_schedule
-from sources.province import bank_tables, dialect, enterprise_tables, faults, lateness, resident_tables
+from sources.province import (
+    bank_tables,
+    dialect,
+    enterprise_tables,
+    faults,
+    lateness,
+    register_tables,
+    resident_tables,
+)
 from sources.province.feeds import FEEDS, TABLES, Feed
 from sources.province.meter_readings import with_readings
 from sources.province.province_feeds import PROVINCE
 from sources.province.random_streams import stream
 from sources.province.regions import SECOND_CITY_REGION
+from sources.province.register_feeds import REGISTERS
 from sources.province.rows import Rows, Versions, fen
 from sources.province.second_city_feeds import SECOND_CITY
 from sources.province.settings import ProvinceSettings
@@ -26,7 +35,7 @@ from sources.province.truth import write_truth
 from sources.province.world import World, make
 
 #: Every feed that any setting writes.
-ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *SECOND_CITY, *PROVINCE)
+ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *REGISTERS, *SECOND_CITY, *PROVINCE)
 #: Builders of the platforms' tables by the city's adapter: (world, state row, month, random stream) -> the month's versions.
 CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Versions]] = {
     "sim_city_si_person": resident_tables.si_person_month,
@@ -38,6 +47,8 @@ CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Ver
     "sim_city_util_enterprise": enterprise_tables.util_bill,
     "sim_city_service": resident_tables.platform_service,
     "sim_city_award": enterprise_tables.gov_award,
+    "sim_city_util_account_resident": register_tables.util_account,
+    "sim_city_util_account_enterprise": register_tables.enterprise_account,
 }
 #: Builders of the bank's tables by table: None where the month has nothing to send.
 BANK_TABLES: Mapping[str, Callable[[World, SubjectKind, int, Month], Rows | None]] = {
@@ -63,26 +74,30 @@ class ProvinceDeliveries:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-def simulate(settings: ProvinceSettings, inbox: Path, progress: Progress) -> ProvinceDeliveries:
+def simulate(
+    settings: ProvinceSettings, inbox: Path, progress: Progress, lived: World | None = None
+) -> ProvinceDeliveries:
     """Write all deliveries of the province below `inbox`, and `truth/` beside it; both must be new or empty.
+
+    `lived` is a world made before whose settings differ in faults alone: the same life, told again with other faults.
 
     Same settings, same bytes. Nothing that would arrive after the last month's knowledge cutoff is written: the last month
     has no supplement yet. Raises ValueError where a table of `only_tables` doesn't exist or a folder isn't empty.
     """
-    unknown = sorted((settings.only_tables or frozenset()) - TABLES)
+    known = TABLES | {feed.table for feed in REGISTERS if settings.registers}
+    unknown = sorted((settings.only_tables or frozenset()) - known)
     if unknown:
-        raise ValueError(f"there is no table {unknown[0]}; choose from {', '.join(sorted(TABLES))}")
+        raise ValueError(f"there is no table {unknown[0]}; choose from {', '.join(sorted(known))}")
     truth = inbox.parent / "truth"
     for folder in (inbox, truth):
         if folder.exists() and any(folder.iterdir()):
             raise ValueError(f"{folder} isn't empty; simulate into a new folder")
     inbox.mkdir(parents=True, exist_ok=True)
     with progress.stage("simulate the province"):
-        world = make(settings)
+        world = make(settings) if lived is None else lived.told_with(settings)
         write_truth(world, truth)
-    wanted = [
-        feed for feed in ALL_FEEDS if settings.only_tables is None or feed.table in settings.only_tables
-    ]
+    asked = ALL_FEEDS if settings.registers else tuple(f for f in ALL_FEEDS if f not in REGISTERS)
+    wanted = [f for f in asked if settings.only_tables is None or f.table in settings.only_tables]
     feeds = {
         month: [f for f in wanted if settings.sends(f.platform, month)] for month in settings.delivered()
     }
@@ -160,17 +175,20 @@ def _platform_delivery(
         settings.seed,
         month,
         revision,
-        _cumulative(world, feed, rows, row, month),
+        _instead(world, feed, rows, row, month),
         halfway,
     )
     on = {fault for fault in settings.faults if faults.FAULTS[fault].hits(feed)}
+    share = settings.whole_delivery_share
     cut = faults.TRUNCATED in on and faults.struck(
-        faults.TRUNCATED_SHARE, settings.seed, faults.TRUNCATED, feed, month, revision
+        share or faults.TRUNCATED_SHARE, settings.seed, faults.TRUNCATED, feed, month, revision
     )
     unnumbered = (
         faults.UNNUMBERED in on
         and revision > 1
-        and faults.struck(faults.UNNUMBERED_SHARE, settings.seed, faults.UNNUMBERED, feed, month, revision)
+        and faults.struck(
+            share or faults.UNNUMBERED_SHARE, settings.seed, faults.UNNUMBERED, feed, month, revision
+        )
     )
     sent = dialect.write(
         frame,
@@ -193,11 +211,15 @@ def _platform_delivery(
     return Arrival(sent.folder, at, "replayed"), sent.rows
 
 
-def _cumulative(world: World, feed: Feed, rows: Rows, row: int, month: Month) -> dict[str, pa.Array]:
-    """Year-to-date sales of the rows, for the fault that sends them instead of the month's."""
-    if "F19" not in world.settings.faults or feed.adapter != "sim_city_tax_vat":
+def _instead(world: World, feed: Feed, rows: Rows, row: int, month: Month) -> dict[str, dict[str, pa.Array]]:
+    """Sales of other months than the rows', by fault and header, for the faults that send them."""
+    if feed.adapter != "sim_city_tax_vat":
         return {}
     # The January return is for December's sales; months count by when they are declared.
-    months = slice(max(row - month.month, 0), row)
-    total = world.enterprises.sales[months].sum(axis=0, dtype=np.float64)[rows.subject]
-    return {"ysxse": dialect.amounts(fen(total))}
+    spans = {"F19": slice(max(row - month.month, 0), row), "F20b": slice(row - 2, row - 1)}
+    totals = {
+        fault: world.enterprises.sales[months].sum(axis=0, dtype=np.float64)[rows.subject]
+        for fault, months in spans.items()
+        if fault in world.settings.faults
+    }
+    return {fault: {feed.header("sales"): dialect.amounts(fen(total))} for fault, total in totals.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -40,6 +40,13 @@ class World:
     def pools(self) -> dict[str, pa.StringArray]:
         """The pools under the first key."""
         return self.keyed_pools[1]
+
+    def told_with(self, settings: ProvinceSettings) -> World:
+        """The same life under settings that change only how it is told; ValueError for any other difference."""
+        told = replace(self.settings, faults=settings.faults, only_tables=settings.only_tables)
+        if told != settings:
+            raise ValueError("another life: only faults and only_tables may differ")
+        return replace(self, settings=settings)
 
 
 def make(settings: ProvinceSettings) -> World:
