@@ -152,14 +152,20 @@ def meter_identity(seen: SeenMonths, column: str) -> Counted:
 
 def split_key(seen: SeenMonths, column: str) -> Counted:
     """Accounts (the series) that belong to another subject than the last time: moved house, or one person under two
-    pseudonyms (15- and 18-digit number hashed)."""
+    pseudonyms (15- and 18-digit number hashed).
+
+    Subjects with more accounts than anyone has are `shared_key`'s; they aren't counted here too.
+    """
     if len(seen.months) < 2 or "subject_no" in seen.key:
         return NOTHING
     wide = seen.codes_side_by_side("subject_no")
+    shared = np.zeros(int(wide.max(initial=-1)) + 2, dtype=bool)
     last = np.full(wide.shape[1], -1, dtype=np.int64)
     for month in wide[:-1]:
+        shared[np.flatnonzero(np.bincount(month[month >= 0]) > MOST_ACCOUNTS)] = True
         last = np.where(month >= 0, month, last)
-    both = (wide[-1] >= 0) & (last >= 0)
+    shared[np.flatnonzero(np.bincount(wide[-1][wide[-1] >= 0]) > MOST_ACCOUNTS)] = True
+    both = (wide[-1] >= 0) & (last >= 0) & ~shared[wide[-1]] & ~shared[last]
     return Counted(int((wide[-1, both] != last[both]).sum()), int(both.sum()))
 
 

@@ -65,11 +65,14 @@ def _of_column(
         other = [first is not None and read_day(text, [first]) is None for text in trimmed.to_pylist()]
         yield OTHER_DATE_FORM, np.array(other, dtype=bool) & ~absent & ~sentinel
     if rule.codes:
-        agreed = set({meaning: code for code, meaning in reversed(rule.codes.items())}.values())
-        alias = _is_in(trimmed, [code for code in rule.codes if code not in agreed])
-        label = _mask(pc.invert(pc.string_is_ascii(trimmed)))
-        yield LABEL_FOR_CODE, alias & label
-        yield OTHER_EDITION, alias & ~label
+        coded = [code for code in rule.codes if code.isascii()]
+        # Where a meaning has a code of its own, its label stands for it; a dialect may also have labels alone.
+        has_code = {rule.codes[code] for code in coded}
+        labels = [code for code in rule.codes if not code.isascii() and rule.codes[code] in has_code]
+        yield LABEL_FOR_CODE, _is_in(trimmed, labels)
+        # Editions of a code book differ in length (11 and 110); the adapter names the agreed one first.
+        older = [code for code in coded if len(code) != len(coded[0])]
+        yield OTHER_EDITION, _is_in(trimmed, older)
 
 
 def _differs(texts: pa.Array, others: pa.Array) -> np.ndarray:
