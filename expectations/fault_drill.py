@@ -23,7 +23,7 @@ from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from expectations.contract import load_contracts
-from expectations.month_findings import WHERE, findings_of_month
+from expectations.month_findings import WHERE, MonthFindings
 from expectations.plausibility import Verdict, load_probes
 from expectations.validate import validate_partitions
 from sources.absorbed import absorbed
@@ -148,12 +148,12 @@ class _Office:
         for judged in validate_partitions(self.store, contract, table, partitions):
             for failure in judged.outcome.failures:
                 self.tripped["contract", failure.partition(":")[0], table] += 1
+        findings_of = MonthFindings(
+            self.store, self.state, self.registries[SubjectKind(owner)], contract.schema(), table,
+            self.probes.get(name, ()), self.clock.now(), accounts=self.schemas[WHERE],
+        )  # fmt: skip
         for month in settings.delivered():
-            findings = findings_of_month(
-                self.store, self.state, self.registries[SubjectKind(owner)], contract.schema(), table, month,
-                self.probes.get(name, ()), known_at=self.clock.now(), accounts=self.schemas[WHERE],
-            )  # fmt: skip
-            for found in findings:
+            for found in findings_of.of(month):
                 if found.verdict is not Verdict.PASS:
                     self.tripped["finding", found.check, f"{table} {found.column}".strip()] += found.rows
 

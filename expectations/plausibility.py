@@ -33,7 +33,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one probe says of one column of one month: `rows` of `of` rows (or series) are not plausible."""
+    """What one probe says of one column of one month: `rows` of `of` rows (or series) are not plausible.
+
+    One that `blocks` goes into the month's receipt: nothing is built on the month until it is settled.
+    """
 
     check: str
     table: str
@@ -42,6 +45,7 @@ class Finding:
     rows: int
     of: int
     verdict: Verdict
+    blocks: bool = False
 
     def __str__(self) -> str:
         return f"{self.table} {self.period} {self.check} {self.column}: {self.rows} of {self.of}, {self.verdict}".replace(
@@ -50,12 +54,16 @@ class Finding:
 
 
 class Probe(Definition):
-    """One probe of a table. It warns above `warn_above` and fails above `fail_above`, both shares of what it looked at."""
+    """One probe of a table. It warns above `warn_above` and fails above `fail_above`, both shares of what it looked at.
+
+    With `blocks`, a failure blocks what is built on the month.
+    """
 
     check: str
     column: str = ""
     warn_above: float = Field(default=0.0, ge=0, le=1)
     fail_above: float = Field(default=0.001, ge=0, le=1)
+    blocks: bool = False
 
     def verdict(self, counted: probes.Counted) -> Verdict:
         """The verdict on what was counted; nothing to look at is no finding."""
@@ -81,6 +89,7 @@ CHECKS: Mapping[str, Callable[[SeenMonths, str], probes.Counted]] = {
     "meter_identity": probes.meter_identity,
     "split_key": probes.split_key,
     "shared_key": probes.shared_key,
+    "unreconciled_day": probes.unreconciled_day,
 }
 MEANINGS: Mapping[str, Bilingual] = {
     name: Bilingual(zh=zh, en=en)
@@ -95,6 +104,7 @@ MEANINGS: Mapping[str, Bilingual] = {
         ("meter_identity", "止码减起码不等于用量", "readings that don't add up to the consumption"),
         ("split_key", "同一户号换了主体代号", "one account under several pseudonyms"),
         ("shared_key", "多个户号共用一个主体代号", "many accounts under one pseudonym"),
+        ("unreconciled_day", "当日三方流水未对平", "payments of a day whose three books don't agree"),
     )
 }  # fmt: skip
 
@@ -124,5 +134,7 @@ def judge(table: str, seen: SeenMonths, wanted: Sequence[Probe]) -> tuple[Findin
     for probe in wanted:
         counted = CHECKS[probe.check](seen, probe.column)
         place = (probe.check, table, str(seen.months[-1]), probe.column)
-        findings.append(Finding(*place, counted.rows, counted.of, probe.verdict(counted)))
+        verdict = probe.verdict(counted)
+        blocks = probe.blocks and verdict is Verdict.FAIL
+        findings.append(Finding(*place, counted.rows, counted.of, verdict, blocks))
     return tuple(findings)

@@ -176,6 +176,19 @@ def shared_key(seen: SeenMonths, column: str) -> Counted:
     return Counted(int((count[place.reshape(-1)] > MOST_ACCOUNTS).sum()), len(numbers))
 
 
+def unreconciled_day(seen: SeenMonths, column: str) -> Counted:
+    """Payments of days that the three books don't agree on, or that nobody has reconciled. `column` is their moment."""
+    moments = seen.column(column)
+    if moments is None or seen.days is None:
+        return NOTHING
+    lines = seen.days.group_by("recon_date").aggregate([("settled_flag", "all")])
+    settled = lines.filter(lines.column("settled_flag_all")).column("recon_date")
+    # China is eight hours ahead of UTC all year.
+    china = pc.add(moments.cast(pa.int64()), 8 * 3600 * 1_000_000).cast(pa.timestamp("us")).cast(pa.date32())
+    open_yet = pc.invert(pc.is_in(china, value_set=settled.combine_chunks()))
+    return Counted(int(pc.sum(open_yet).as_py() or 0), len(moments))
+
+
 def _region_of_series(seen: SeenMonths) -> np.ndarray:
     """Region code of each series by the subject of its latest row, int64 (series,); -1 where unknown."""
     assert seen.regions is not None

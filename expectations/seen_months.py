@@ -23,7 +23,8 @@ class SeenMonths:
 
     `key` names the columns that say which series a row belongs to (the business key without the period, `subject_id` as
     `subject_no`). `subject_ids` are the pseudonyms of the judged month's rows, shape (rows,); `regions` the region code of
-    every subject number where it is known (-1 where not), shape (subjects,).
+    every subject number where it is known (-1 where not), shape (subjects,). `days` are the lines of the judged month's
+    reconciliation (recon_date, settled_flag).
     """
 
     months: tuple[Month, ...]
@@ -31,6 +32,7 @@ class SeenMonths:
     key: tuple[str, ...]
     subject_ids: pa.Array | None = None
     regions: np.ndarray | None = None
+    days: pa.Table | None = None
 
     @property
     def now(self) -> pa.Table:
