@@ -40,7 +40,7 @@ from sources.strict_csv import read_strict_csv
 #: Small, but every platform sends: both cities, the province, the register of meters.
 DRILL = ProvinceSettings(
     residents=360, enterprises=360, first_month=Month(2025, 1), months=6, seed=5, faults=frozenset(),
-    platforms="dual", cities=2, registers=True, whole_delivery_share=0.2,
+    platforms="dual", cities=2, registers=True, housing_fund=True, whole_delivery_share=0.2,
 )  # fmt: skip
 #: Tables that a drill of one fault sends; the register says where subjects are.
 TABLES: Mapping[str, frozenset[str]] = {

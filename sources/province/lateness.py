@@ -30,6 +30,8 @@ LATENESS = {
     "si_employer_month": (25, 70),
     "gov_award": (3, 20),
     "util_account": (2, 10),
+    "hpf_person_month": (20, 50),
+    "hpf_employer_month": (20, 50),
 }
 #: Share of rows that are corrected after the first sending (dictionary, tables.csv).
 RESTATED = {
@@ -41,6 +43,8 @@ RESTATED = {
     "tax_arrears": 0.08,
     "si_employer_month": 0.12,
     "gov_award": 0.01,
+    "hpf_person_month": 0.06,
+    "hpf_employer_month": 0.06,
 }
 #: Days between the end of what a row is about and the first sending: a month for what is due one month later, and
 #: some 24 for meters, whose cycle ends about the tenth. Events count from their own day instead.
@@ -52,6 +56,8 @@ ALLOWED_DAYS = {
     "si_employer_month": 34,
     "util_bill": 24,
     "util_account": 34,
+    "hpf_person_month": 34,
+    "hpf_employer_month": 34,
 }
 _Z95 = 1.6448536
 _EPOCH = date(1970, 1, 1)

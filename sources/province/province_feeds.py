@@ -21,9 +21,10 @@ SUPPLY: Codes = (("1", "电"),)
 YES_NO: Codes = (("N", "否"), ("Y", "是"))
 
 
-def _province(
+def province_feed(
     adapter: str, source: str, subject: SubjectKind, table: str, key: str, twin: str, *fields: Field
 ) -> Feed:
+    """A feed of the provincial platform; `twin` is the city's that tells the same truth."""
     ends = (
         Field("XZQHDM", "region"),
         Field("opFlag", "code", "operation", codes=OPERATION),
@@ -37,7 +38,7 @@ def _province(
 
 
 def _bill(adapter: str, subject: SubjectKind, twin: str) -> Feed:
-    return _province(
+    return province_feed(
         adapter, "sim_prov_util", subject, "util_bill", "custNo", twin,
         Field("consNo", "token", "meter", f"{subject}_meter"),
         Field("billYm", "month", form="%Y%m"),
@@ -55,7 +56,7 @@ def _bill(adapter: str, subject: SubjectKind, twin: str) -> Feed:
 
 
 PROVINCE: tuple[Feed, ...] = (
-    _province(
+    province_feed(
         "sim_prov_si_person", "sim_prov_si", RESIDENT, "si_person_month", "AAC001", "sim_city_si_person",
         Field("AAE002", "month", form="%Y%m"),
         Field("AAE003", "month", form="%Y%m", shift=-1),
@@ -66,7 +67,7 @@ PROVINCE: tuple[Feed, ...] = (
         Field("AAE020", "money", "personal", "CNY", may_be_lost=True),
         Field("AAE021", "money", "paid_by_employer", "CNY", may_be_lost=True),
     ),
-    _province(
+    province_feed(
         "sim_prov_si_employer", "sim_prov_si", ENTERPRISE, "si_employer_month", "AAB001", "sim_city_si_employer",
         Field("AAE002", "month", form="%Y%m"),
         Field("AAE003", "month", form="%Y%m", shift=-1),
@@ -76,7 +77,7 @@ PROVINCE: tuple[Feed, ...] = (
         Field("AAE058", "money", "due", "CNY"),
         Field("AAE080", "money", "paid", "CNY"),
     ),
-    _province(
+    province_feed(
         "sim_prov_tax_vat", "sim_prov_tax", ENTERPRISE, "tax_vat_return", "NSRSBH", "sim_city_tax_vat",
         Field("SBNY", "month", form="%Y%m"),
         Field("SKSSQQ", "first_day", form=DAY, shift=-1),
@@ -88,14 +89,14 @@ PROVINCE: tuple[Feed, ...] = (
         Field("SBQX", "date", "due", DAY),
         Field("LSBBZ", "code", "zero", codes=YES_NO),
     ),
-    _province(
+    province_feed(
         "sim_prov_tax_arrears", "sim_prov_tax", ENTERPRISE, "tax_arrears", "NSRSBH", "sim_city_tax_arrears",
         Field("TJNY", "month", form="%Y%m"),
         Field("ZSXM_DM", "code", "item", codes=TAX_ITEM),
         Field("QSYE", "money", "balance", "CNY"),
         Field("QSTS", "whole", "age", may_be_lost=True),
     ),
-    _province(
+    province_feed(
         "sim_prov_tax_iit", "sim_prov_tax", RESIDENT, "tax_iit_withholding", "NSRSBH", "sim_city_tax_iit",
         Field("SBNY", "month", form="%Y%m"),
         Field("KJYWRSBH", "token", "payer", "employer"),

@@ -18,11 +18,13 @@ from sources.province import (
     dialect,
     enterprise_tables,
     faults,
+    housing_fund_tables,
     lateness,
     register_tables,
     resident_tables,
 )
-from sources.province.feeds import FEEDS, TABLES, Feed
+from sources.province.feeds import FEEDS, Feed
+from sources.province.housing_fund_feeds import HOUSING_FUND
 from sources.province.meter_readings import with_readings
 from sources.province.province_feeds import PROVINCE
 from sources.province.random_streams import stream
@@ -35,7 +37,7 @@ from sources.province.truth import write_truth
 from sources.province.world import World, make
 
 #: Every feed that any setting writes.
-ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *REGISTERS, *SECOND_CITY, *PROVINCE)
+ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *REGISTERS, *HOUSING_FUND, *SECOND_CITY, *PROVINCE)
 #: Builders of the platforms' tables by the city's adapter: (world, state row, month, random stream) -> the month's versions.
 CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Versions]] = {
     "sim_city_si_person": resident_tables.si_person_month,
@@ -47,6 +49,8 @@ CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Ver
     "sim_city_util_enterprise": enterprise_tables.util_bill,
     "sim_city_service": resident_tables.platform_service,
     "sim_city_award": enterprise_tables.gov_award,
+    "sim_city_hpf_person": housing_fund_tables.hpf_person_month,
+    "sim_city_hpf_employer": housing_fund_tables.hpf_employer_month,
     "sim_city_util_account_resident": register_tables.util_account,
     "sim_city_util_account_enterprise": register_tables.enterprise_account,
 }
@@ -84,7 +88,7 @@ def simulate(
     Same settings, same bytes. Nothing that would arrive after the last month's knowledge cutoff is written: the last month
     has no supplement yet. Raises ValueError where a table of `only_tables` doesn't exist or a folder isn't empty.
     """
-    known = TABLES | {feed.table for feed in REGISTERS if settings.registers}
+    known = {feed.table for feed in feeds_of(settings)}
     unknown = sorted((settings.only_tables or frozenset()) - known)
     if unknown:
         raise ValueError(f"there is no table {unknown[0]}; choose from {', '.join(sorted(known))}")
@@ -96,8 +100,9 @@ def simulate(
     with progress.stage("simulate the province"):
         world = make(settings) if lived is None else lived.told_with(settings)
         write_truth(world, truth)
-    asked = ALL_FEEDS if settings.registers else tuple(f for f in ALL_FEEDS if f not in REGISTERS)
-    wanted = [f for f in asked if settings.only_tables is None or f.table in settings.only_tables]
+    wanted = [
+        f for f in feeds_of(settings) if settings.only_tables is None or f.table in settings.only_tables
+    ]
     feeds = {
         month: [f for f in wanted if settings.sends(f.platform, month)] for month in settings.delivered()
     }
@@ -113,6 +118,13 @@ def simulate(
     write_schedule(inbox / SCHEDULE_NAME, arrivals)
     ordered = tuple(sorted(arrivals, key=lambda each: (each.at, str(each.folder))))
     return ProvinceDeliveries(inbox, truth, inbox / SCHEDULE_NAME, ordered, rows)
+
+
+def feeds_of(settings: ProvinceSettings) -> tuple[Feed, ...]:
+    """Feeds of the tables that the settings ask for, of every platform."""
+    left_out = () if settings.registers else REGISTERS
+    left_out += () if settings.housing_fund else HOUSING_FUND
+    return tuple(feed for feed in ALL_FEEDS if feed not in left_out)
 
 
 def _deliver(world: World, feed: Feed, row: int, month: Month, inbox: Path) -> list[tuple[Arrival, int]]:
