@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from core.definition_file import Bilingual
-from core.subject import SubjectKind
+from core.subject import SubjectKind, TableOwner
 from pipelines.partitions import as_of_months
 
 DATA_ENGINEERS = "team:data-engineering"
@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 ONE_RUN = dg.BackfillPolicy.single_run()
 
 
-def asset_key(layer: str, kind: SubjectKind, name: str) -> dg.AssetKey:
+def asset_key(layer: str, kind: TableOwner, name: str) -> dg.AssetKey:
     """Keys are layer, subject, name: `raw/enterprise/invoice`."""
     return dg.AssetKey([layer, str(kind), name])
 

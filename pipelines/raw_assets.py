@@ -129,8 +129,13 @@ def _told(taken: MonthTaken) -> dict[str, Any]:
             "rows_delivered": taken.delivered,
             "rows_accepted": taken.accepted,
             "rows_left_out": sum(taken.left_out.values()),
+            "rows_quarantined": taken.quarantined,
+            "deliveries_held": taken.held,
+            "warnings": len(taken.warnings),
         }
     )
+    if taken.warnings:
+        told |= table("delivery warnings", ["delivery and check", "found"], sorted(taken.warnings.items()))
     if taken.left_out:
         told |= table("left out", ["reason", "rows"], sorted(taken.left_out.items()))
     return told

@@ -51,7 +51,7 @@ def data_by_feed(deliveries: ProvinceDeliveries) -> dict[str, str]:
     digests: dict[str, str] = {}
     for arrival in deliveries.arrivals:
         sent = read_delivery(arrival.folder)
-        digest = hashlib.sha256(sent.data.read_bytes()).hexdigest()
+        digest = hashlib.sha256(sent.data[0].read_bytes()).hexdigest()
         digests[sent.manifest.adapter] = digests.get(sent.manifest.adapter, "") + digest
     return digests
 
@@ -68,7 +68,7 @@ def canonical(deliveries: ProvinceDeliveries) -> tuple[dict[str, list[pa.Table]]
         adapter = adapters[sent.manifest.adapter]
         try:
             delivered = DeliveredRows(
-                read_strict_csv(sent.data, adapter.file, adapter.source_columns), sent.data.name
+                read_strict_csv(sent.data[0], adapter.file, adapter.source_columns), sent.data[0].name
             )
             refuse_identities(delivered)
             check_control_sums(delivered, adapter, sent.manifest.control_sums)
@@ -155,7 +155,7 @@ def test_a_truncated_file_no_longer_fits_its_manifest(tmp_path, monkeypatch):
     for arrival in written(tmp_path, "F17").arrivals:
         sent = read_delivery(arrival.folder)
         if not sent.manifest.adapter.startswith("sim_bank"):
-            assert sent.data.stat().st_size < sent.manifest.file.bytes
+            assert sent.data[0].stat().st_size < sent.manifest.files[0].bytes
 
 
 def test_restated_history_comes_under_the_old_revision(tmp_path, monkeypatch):
