@@ -64,11 +64,12 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
 def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
     assets, checks = [], []
     for contract in plan.contracts.values():
-        for kind in contract.subjects:
-            assets.append(raw_asset(contract, kind))
-            checks.append(suite_check(contract, kind, plan.probes.get(contract.table, ())))
-            if contract.table in plan.probes:
-                checks.append(plausibility_check(contract, kind, plan.probes[contract.table]))
+        for owner in contract.owners:
+            probes = plan.probes.get(contract.table, ())
+            assets.append(raw_asset(contract, owner))
+            checks.append(suite_check(contract, owner, probes))
+            if probes:
+                checks.append(plausibility_check(contract, owner, probes))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
     labels: dict[tuple[SubjectKind, str], Label] = {}

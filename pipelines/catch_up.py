@@ -59,7 +59,7 @@ def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month
     """Months with deliveries that wait, and months that an interrupted run left without a receipt or without their facts."""
     found = {key: set(months) for key, months in waiting_months(workplace.state).items()}
     for contract in workplace.blueprint.contracts.values():
-        for kind in contract.subjects:
+        for kind in contract.owners:
             table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
             accepted = accepted_by_period(workplace.state, table) if facts else {}
             rows = accepted_rows(workplace.state, kind, contract.table)

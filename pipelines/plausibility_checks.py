@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from expectations.contract import Contract
 from expectations.month_findings import WHERE, MonthFindings
 from expectations.plausibility import Finding, Probe, Verdict
@@ -13,12 +13,12 @@ from pipelines.workplace import Workplace
 
 
 def plausibility_check(
-    contract: Contract, kind: SubjectKind, probes: tuple[Probe, ...]
+    contract: Contract, owner: TableOwner, probes: tuple[Probe, ...]
 ) -> dg.AssetChecksDefinition:
-    """The check `plausible` of `raw/<kind>/<table>`: warns, and fails without blocking, as the table's probes say."""
+    """The check `plausible` of `raw/<owner>/<table>`: warns, and fails without blocking, as the table's probes say."""
 
     @dg.asset_check(
-        asset=asset_key("raw", kind, contract.table),
+        asset=asset_key("raw", owner, contract.table),
         name="plausible",
         blocking=False,
         partitions_def=as_of_months,
@@ -28,9 +28,9 @@ def plausibility_check(
     def plausible(
         context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplace]
     ) -> dg.AssetCheckResult:
-        findings_of = findings_on(workplace, contract, kind, probes)
+        findings_of = findings_on(workplace, contract, owner, probes)
         months, told = months_of(context.op_execution_context), []
-        with workplace.progress.stage(f"look at {contract.raw_table(kind)}", len(months)) as stage:
+        with workplace.progress.stage(f"look at {contract.raw_table(owner)}", len(months)) as stage:
             for month in months:
                 told += [one for one in findings_of.of(month) if one.verdict is not Verdict.PASS]
                 stage.advance(note=str(month))
@@ -45,12 +45,12 @@ def plausibility_check(
 
 
 def findings_on(
-    workplace: Workplace, contract: Contract, kind: SubjectKind, probes: tuple[Probe, ...]
+    workplace: Workplace, contract: Contract, owner: TableOwner, probes: tuple[Probe, ...]
 ) -> MonthFindings:
     """The findings on one raw table as its rows are known now."""
     schemas = workplace.blueprint.schemas
     return MonthFindings(
-        workplace.store, workplace.state, workplace.registry(kind), contract.schema(), contract.raw_table(kind), probes,
+        workplace.store, workplace.state, workplace.registry(owner), contract.schema(), contract.raw_table(owner), probes,
         workplace.clock.now(), accounts=schemas.get(WHERE), reconciled=schemas.get("nontax_recon"),
     )  # fmt: skip
 

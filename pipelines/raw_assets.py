@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 
 from core.months import Month
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from expectations.contract import Contract
 from expectations.plausibility import Probe
-from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
+from pipelines.asset_style import asset_key, describe, style
 from pipelines.metadata import bars, numbers, table
 from pipelines.partitions import as_of_months, months_of
 from pipelines.plausibility_checks import findings_on
@@ -16,11 +16,11 @@ from pipelines.workplace import Workplace
 from sources.month_intake import MonthTaken, take_in_month
 
 
-def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
-    """The asset `raw/<subject>/<table>`: accepted rows of the month's deliveries, with both clocks."""
+def raw_asset(contract: Contract, owner: TableOwner) -> dg.AssetsDefinition:
+    """The asset `raw/<owner>/<table>`: accepted rows of the month's deliveries, with both clocks."""
 
     @dg.asset(
-        **style("raw", kind, contract.table, DATA_ENGINEERS, kinds={"delta", "csv"}),
+        **style("raw", owner, contract.table, f"team:{contract.keeper}", kinds={"delta", "csv"}),
         description=describe(
             contract.grain,
             contract.title,
@@ -31,11 +31,11 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         months, rows = months_of(context), []
-        with workplace.progress.stage(contract.raw_table(kind), len(months)) as stage:
+        with workplace.progress.stage(contract.raw_table(owner), len(months)) as stage:
             for month in months:
                 taken = take_in_month(
-                    kind, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
-                    registry=workplace.registry(kind), state=workplace.state, archive=workplace.settings.archive,
+                    owner, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
+                    registry=workplace.registry(owner), state=workplace.state, archive=workplace.settings.archive,
                     keys=workplace.settings.keys, clock=workplace.clock,
                 )  # fmt: skip
                 rows.append(taken.accepted)
@@ -48,13 +48,13 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
 
 
 def suite_check(
-    contract: Contract, kind: SubjectKind, probes: tuple[Probe, ...] = ()
+    contract: Contract, owner: TableOwner, probes: tuple[Probe, ...] = ()
 ) -> dg.AssetChecksDefinition:
     """The blocking, partitioned check of a raw asset: runs the contract's suite and writes the receipt that readers demand.
 
     Of `probes` those that block (days that aren't reconciled) count as rules.
     """
-    key = asset_key("raw", kind, contract.table)
+    key = asset_key("raw", owner, contract.table)
     blocking = tuple(probe for probe in probes if probe.blocks)
 
     @dg.asset_check(
@@ -71,12 +71,14 @@ def suite_check(
         from expectations.validate import validate_partitions
 
         months = [str(month) for month in months_of(context.op_execution_context)]
-        there = set(workplace.store.partitions(contract.raw_table(kind)))
+        there = set(workplace.store.partitions(contract.raw_table(owner)))
         delivered = [month for month in months if month in there]
         failed, rows = [], 0
-        findings_of = findings_on(workplace, contract, kind, blocking)
-        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(delivered)) as stage:
-            for judged in validate_partitions(workplace.store, contract, contract.raw_table(kind), delivered):
+        findings_of = findings_on(workplace, contract, owner, blocking)
+        with workplace.progress.stage(f"validate {contract.raw_table(owner)}", len(delivered)) as stage:
+            for judged in validate_partitions(
+                workplace.store, contract, contract.raw_table(owner), delivered
+            ):
                 found = findings_of.of(Month.parse(judged.partition)) if blocking else ()
                 holds = tuple(one for one in found if one.blocks)
                 write_receipt(

@@ -10,7 +10,7 @@ from core.clock import Clock, SystemClock
 from core.progress import Progress, SilentProgress
 from core.settings import Settings
 from core.state import StateDatabase
-from core.subject import SubjectKind
+from core.subject import SubjectKind, TableOwner
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -64,7 +64,7 @@ class Workplace:
     state: StateDatabase
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=SilentProgress)
-    _registries: dict[SubjectKind, SubjectRegistry] = field(default_factory=dict)
+    _registries: dict[TableOwner, SubjectRegistry] = field(default_factory=dict)
 
     @classmethod
     def open(cls, home: Path, clock: Clock | None = None, progress: Progress | None = None) -> Workplace:
@@ -86,6 +86,6 @@ class Workplace:
         """The definitions of the checkout."""
         return blueprint()
 
-    def registry(self, kind: SubjectKind) -> SubjectRegistry:
-        """Subject numbers of one kind."""
-        return self._registries.setdefault(kind, SubjectRegistry(self.store, kind))
+    def registry(self, owner: TableOwner) -> SubjectRegistry:
+        """Subject numbers of one kind; those of `shared` stay empty, as no row of a shared table is about a subject."""
+        return self._registries.setdefault(owner, SubjectRegistry(self.store, owner))

@@ -13,7 +13,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, StateDatabase
-from core.subject import SHARED, SubjectKind, TableOwner
+from core.subject import TableOwner, owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -82,7 +82,7 @@ def waiting_months(state: StateDatabase) -> dict[tuple[TableOwner, str], dict[Mo
     found: dict[tuple[TableOwner, str], dict[Month, int]] = {}
     with state.session() as session:
         for subject, table, period, number in session.execute(query):
-            found.setdefault((_owner(subject), table), {})[Month.parse(period)] = number
+            found.setdefault((owner_of(subject), table), {})[Month.parse(period)] = number
     return found
 
 
@@ -108,10 +108,6 @@ def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month) -
     )
     with state.session() as session:
         return [(number, adapter) for number, adapter in session.execute(query)]
-
-
-def _owner(text: str) -> TableOwner:
-    return SHARED if text == SHARED else SubjectKind(text)
 
 
 def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month) -> MonthTaken:

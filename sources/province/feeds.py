@@ -135,6 +135,8 @@ def _bill(subject: SubjectKind) -> tuple[Field, ...]:
         Field("jfrq", "date", "paid", "%Y-%m-%d"),
         Field("dkbz", "code", "auto_debit", codes=YES_NO),
         Field("tgbz", "code", "cut", codes=YES_NO),
+        Field("zdbh", "text", "bill_no"),
+        Field("cbrq", "date", "read", "%Y-%m-%d"),
     )
 
 
@@ -153,6 +155,8 @@ CITY: tuple[Feed, ...] = (
             Field("jfjs", "money", "base", "CNY"),
             Field("grjfe", "money", "personal", "CNY", may_be_lost=True),
             Field("dwjfe", "money", "paid_by_employer", "CNY", may_be_lost=True),
+            Field("dzbz", "code", "received", codes=YES_NO),
+            Field("dyfkssq", "date", "money_for", "%Y%m"),
         ),
     ),
     Feed(
@@ -182,6 +186,7 @@ CITY: tuple[Feed, ...] = (
             Field("sdxm", "code", "income", codes=INCOME),
             Field("sre", "money", "gross", "CNY"),
             Field("kjse", "money", "tax", "CNY", may_be_lost=True),
+            Field("sbrq", "date", "filed", "%Y%m%d"),
         ),
     ),
     Feed(
@@ -198,6 +203,9 @@ CITY: tuple[Feed, ...] = (
             Field("sbrq", "date", "filed", "%Y%m%d"),
             Field("jzrq", "date", "due", "%Y%m%d"),
             Field("lsbbz", "code", "zero", codes=YES_NO),
+            Field("gzbz", "code", "amended", codes=YES_NO),
+            Field("skssqq", "date", "from", "%Y%m%d"),
+            Field("skssqz", "date", "to", "%Y%m%d"),
         ),
     ),
     Feed(
@@ -241,6 +249,7 @@ CITY: tuple[Feed, ...] = (
             Field("xmbh", "text", "award"),
             Field("zbje", "money", "value", "CNY_10K", may_be_lost=True),
             Field("gysjs", "code", "role", codes=ROLE, may_be_lost=True),
+            Field("zbrq", "date", "awarded", "%Y%m%d"),
         ),
     ),
 )
@@ -305,6 +314,7 @@ def _bank(subject: SubjectKind) -> tuple[Feed, ...]:
             Field("campaign_id", "text", "campaign"),
             Field("event", "code", "event", codes=_plain(*EVENTS)),
             Field("event_date", "date", "day", day),
+            Field("event_id", "text", "event_id"),
         ),
     }
     return tuple(
