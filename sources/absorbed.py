@@ -70,8 +70,9 @@ def _of_column(
         has_code = {rule.codes[code] for code in coded}
         labels = [code for code in rule.codes if not code.isascii() and rule.codes[code] in has_code]
         yield LABEL_FOR_CODE, _is_in(trimmed, labels)
-        # Editions of a code book differ in length (11 and 110); the adapter names the agreed one first.
-        older = [code for code in coded if len(code) != len(coded[0])]
+        # Editions of a code book have codes of other lengths for one meaning (11 and 110); the agreed one stands first.
+        agreed = {meaning: code for code, meaning in reversed(rule.codes.items()) if code.isascii()}
+        older = [code for code in coded if len(code) != len(agreed[rule.codes[code]])]
         yield OTHER_EDITION, _is_in(trimmed, older)
 
 

@@ -297,7 +297,8 @@ def _accept(
     entry.rows_accepted = _accepted_rows(converted)
     entry.rows_made = converted.rows.num_rows
     entry.rows_quarantined = 0
-    entry.figures, entry.warnings = dict(judged.figures), judged.warnings or None
+    told = {"absorbed": converted.absorbed} if converted.absorbed else {}
+    entry.figures, entry.warnings = dict(judged.figures), (judged.warnings | told) or None
     entry.left_out = [LeftOut(reason=reason, rows=n) for reason, n in sorted(converted.left_out.items())]
     details = {
         "delivered": entry.rows_delivered,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 from core.errors import Refusal
 from core.months import Month
 from core.table_schema import TableSchema
+from sources.absorbed import absorbed
 from sources.adapter import Adapter
 from sources.convert import FIRST_LINE, Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import DeliveredFile, Manifest
@@ -61,7 +62,8 @@ def read_and_convert(job: ReadingJob) -> Converted:
     _check_counts(job, rows)
     with _in_its_file(job, delivered.file, rows):
         check_control_sums(delivered, job.adapter, job.control_sums)
-        return convert(delivered, job.adapter, job.schema, job.period)
+        converted = convert(delivered, job.adapter, job.schema, job.period)
+    return replace(converted, absorbed=absorbed(delivered, job.adapter, job.schema))
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:

@@ -18,6 +18,8 @@ def _bill(adapter: str, subject: SubjectKind, twin: str) -> Feed:
     fields = (
         Field("YHH", "token", "meter", f"{subject}_meter"),
         Field("DFNY", "month", form="%Y/%m"),
+        Field("DJH", "text", "bill_no"),
+        Field("CBRQ", "date", "read", DAY),
         Field("NYLB", "code", "supply", codes=SUPPLY),
         Field("SQZS", "number", "previous"),
         Field("BQZS", "number", "current"),

@@ -21,8 +21,8 @@ from sources.province.settings import ProvinceSettings
 from sources.province.simulate import ProvinceDeliveries, simulate
 from sources.strict_csv import read_strict_csv
 
-ADAPTERS = {name: adapter for name, adapter in load_adapters().items() if name.startswith("sim_")}
 FEED = {feed.adapter: feed for feed in FEEDS}
+ADAPTERS = {name: adapter for name, adapter in load_adapters().items() if name in FEED}
 MONTHS = 5
 _ID_LIKE = re.compile(r"(?<![0-9A-Za-z])[0-9]{17}[0-9Xx](?![0-9A-Za-z])")
 
