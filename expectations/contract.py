@@ -112,7 +112,7 @@ class Contract(Definition):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     status: Literal["draft", "active", "deprecated", "retired"] = "active"
     domain: Domain
-    keeper: str
+    keeper: Literal["data-engineering", "risk", "marketing", "data-protection"]
     title: Bilingual
     grain: Bilingual
     note: Bilingual | None = None
@@ -352,6 +352,7 @@ def _column(column: Property) -> dict[str, Any]:
 #: Where the entries of a contract and of its columns stand in the file, for the line of an error.
 _PLACES: dict[str, Place] = {
     "domain": ("domain",),
+    "keeper": ("team", "name"),
     "cadence": ("slaProperties",),
     "lateness": ("slaProperties",),
     "restated_percent": ("slaProperties",),

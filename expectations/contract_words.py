@@ -51,6 +51,12 @@ OWNERS = {
     "enterprise": Bilingual(zh="企业", en="enterprises"),
     "shared": Bilingual(zh="不涉及主体", en="about no subject"),
 }
+KEEPERS = {
+    "data-engineering": Bilingual(zh="数据工程", en="data engineering"),
+    "risk": Bilingual(zh="风险管理", en="risk"),
+    "marketing": Bilingual(zh="营销", en="marketing"),
+    "data-protection": Bilingual(zh="个人信息保护", en="data protection"),
+}
 TYPES = {
     ColumnType.STRING: Bilingual(zh="文本", en="text"),
     ColumnType.CODE: Bilingual(zh="代码", en="code"),

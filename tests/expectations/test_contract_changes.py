@@ -121,7 +121,7 @@ COMPATIBLE_TABLE: dict[str, OfTable] = {
     "note": lambda c: valid(c, note=MENDED),
     "lateness": lambda c: valid(c, lateness=Lateness(median_days=1, p95_days=99)),
     "restated": lambda c: valid(c, restated_percent=50),
-    "keeper": lambda c: valid(c, keeper="somebody"),
+    "keeper": lambda c: valid(c, keeper="risk"),
     "retired": lambda c: valid(c, status="retired"),
 }
 

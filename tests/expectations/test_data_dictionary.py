@@ -98,7 +98,7 @@ def test_texts_cant_break_the_page(tmp_path: Path) -> None:
 def test_every_word_of_the_contracts_has_a_name() -> None:
     for contract in CONTRACTS.values():
         assert contract.cadence in words.CADENCES and contract.consent_kind in words.CONSENT_KINDS
-        assert contract.legal_channel in words.LEGAL_CHANNELS
+        assert contract.legal_channel in words.LEGAL_CHANNELS and contract.keeper in words.KEEPERS
         assert all(str(owner) in words.OWNERS for owner in contract.owners)
         for name, column in contract.columns.items():
             assert column.type in words.TYPES and column.data_class in words.DATA_CLASSES
