@@ -12,9 +12,11 @@ from rich.text import Text
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
+from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.run import run
+from gscene.trust import trust
 from gscene.up import up
 
 EPILOG = """
@@ -43,6 +45,8 @@ for command in (
     run,
     up,
     doctor,
+    deliveries,
+    trust,
 ):
     cli.add_command(command)
 

@@ -57,9 +57,7 @@ def hold_where_gapped(session: Session, clock: Clock, entry: Delivery) -> None:
 def admit_what_waited(session: Session, clock: Clock, entry: Delivery, at: datetime) -> list[int]:
     """Let in what the feed's gap held and is whole now, in the order of the numbers; returns their delivery numbers."""
     admitted = []
-    held = [
-        other for other in same_feed(session, entry) if (other.state, other.reason) == (HELD, GAP)
-    ]
+    held = [other for other in same_feed(session, entry) if (other.state, other.reason) == (HELD, GAP)]
     for other in sorted(held, key=lambda other: other.sequence or 0):
         if missing_numbers(session, other):
             break
