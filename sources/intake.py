@@ -20,6 +20,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, LeftOut, StateDatabase
+from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -153,8 +154,9 @@ def _with_subjects(
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject."""
     codes = converted.subject_codes
     subject_ids = codes
-    if adapter.key.pseudonymise:
-        subject_ids = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, codes)
+    if adapter.pseudonymises:
+        kind = SubjectKind(adapter.subject)
+        subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
     numbers = registry.numbers(subject_ids, codes)
     order = pa.array(np.argsort(numbers, kind="stable"))
     count = len(numbers)
