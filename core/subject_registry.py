@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GsceneError
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from core.table_store import TableStore
 
 _PARTITION = "all"
@@ -20,7 +20,7 @@ _PARTITION = "all"
 class SubjectRegistry:
     """The numbering of one subject kind, kept in the table `registry/<kind>` (subject_no, subject_id, provider_code)."""
 
-    def __init__(self, store: TableStore, kind: SubjectKind) -> None:
+    def __init__(self, store: TableStore, kind: TableOwner) -> None:
         self._store = store
         self._table = f"registry/{kind}"
         self._known: pa.Table | None = None

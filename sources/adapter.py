@@ -22,10 +22,11 @@ from core.table_schema import TableSchema
 from sources.adapter_lint import Place, lint
 from sources.code_map import FOLDER as CODE_MAPS
 from sources.code_map import CodeMap, contradictions, find_code_map
-from sources.column_rule import ColumnRule, WorkingColumn
+from sources.column_rule import ColumnRule, Reading, WorkingColumn
+from sources.file_format import FileFormat
 from sources.grain import Grain, Unpivot
 from sources.row_rules import Check, Covers, Duplicates, Key, LeaveOut, Operation, Quarantine
-from sources.strict_csv import FileFormat
+from sources.volume import Volume
 
 FOLDER = Path(__file__).parent / "adapters"
 
@@ -63,6 +64,7 @@ class Adapter(Definition):
     grain: Grain | None = None
     unpivot: Unpivot | None = None
     quarantine: Quarantine = Quarantine()
+    volume: Volume = Volume()
     _maps: dict[str, CodeMap] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -154,6 +156,17 @@ class Adapter(Definition):
     def maps(self, references: Sequence[str]) -> list[CodeMap]:
         """The editions of these references; they are read when the adapter is loaded."""
         return [self._maps[reference] for reference in references]
+
+    def written_codes(self, rule: Reading) -> dict[str, bool | str]:
+        """What each text of a coded column leads to, whatever the month: the editions in their order, each code before its
+        labels, then the adapter's own codes.
+        """
+        written: dict[str, bool | str] = {}
+        for code_map in self.maps(rule.code_map):
+            for code, told in code_map.codes.items():
+                for text in (code, *told.labels):
+                    written.setdefault(text, code_map.target(code))
+        return written | rule.codes
 
     @cached_property
     def definition_hash(self) -> str:

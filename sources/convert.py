@@ -32,7 +32,8 @@ DELETE = "delete"
 class Converted:
     """`rows`: canonical business columns without subject and period, then `row_no` (1 is the first row of the file; negative:
     the row withdraws its business key and holds nothing else); `subject_codes`: the normalised key of each row; `left_out`:
-    source rows by reason; `quarantined`: the source rows held back (`sources.holding.HELD`).
+    source rows by reason; `quarantined`: the source rows held back (`sources.holding.HELD`); `absorbed`: cells by what the
+    adapter put up with.
 
     Delivered = accepted + sum(left_out) + quarantined, in source rows; accepted ones may make more or fewer `rows`.
     """
@@ -42,6 +43,7 @@ class Converted:
     left_out: dict[str, int]
     delivered: int
     quarantined: pa.Table = field(default_factory=HELD.empty_table)
+    absorbed: dict[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
