@@ -25,7 +25,7 @@ from core.table_store import TableStore
 from expectations.contract import load_contracts
 from sources.adapter import load_adapters
 from sources.arrivals import SCHEDULE_NAME, read_schedule, receive
-from sources.intake import take_in
+from sources.intake import confined_reader, take_in
 from sources.province.scenes.activity_log import ActivityLog, write
 
 TABLE = "raw/resident/platform_service"
@@ -64,6 +64,8 @@ def take_in_log(home: Path) -> TakenIn:
             archive=home / "archive", keys=home / "keys", clock=clock,
         )  # fmt: skip
         rows[taken.period] = taken.accepted
+    # The reading process and its children count once they are ended.
+    confined_reader().close()
     cases = sum(_different_cases(store, period) for period in rows)
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return TakenIn(

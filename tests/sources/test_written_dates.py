@@ -58,7 +58,10 @@ written = st.one_of(
         "{:04d}-{:02d}-{:02d} {:02d}:{:02d}:{:02d}".format,
         numbers, st.integers(1, 12), st.integers(1, 31), st.integers(0, 25), st.integers(0, 61), st.integers(0, 62),
     ),
-    st.builds("{:04d}{:02d}{:02d}{:02d}0000.{}".format, numbers, st.integers(1, 12), st.integers(1, 31), st.integers(0, 24), numbers),
+    st.builds(
+        "{:04d}{:02d}{:02d}{:02d}0000.{}".format,
+        numbers, st.integers(1, 12), st.integers(1, 31), st.integers(0, 24), numbers,
+    ),
     st.builds("{:04d}Q{}".format, numbers, st.integers(0, 9)),
     st.builds("{:04d}{:02d}".format, numbers, st.integers(0, 13)),
     st.text(max_size=12),
