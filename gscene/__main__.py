@@ -13,9 +13,11 @@ from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.contracts import contracts
+from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.run import run
+from gscene.trust import trust
 from gscene.up import up
 
 EPILOG = """
@@ -45,6 +47,8 @@ for command in (
     up,
     doctor,
     contracts,
+    deliveries,
+    trust,
 ):
     cli.add_command(command)
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
-from core.months import Month
+from core.months import CHINA_TIME, Month
+from core.subject import SHARED
 from sources.arrivals import SCHEDULE_NAME, Arrival, write_schedule
+from sources.delivery import write_manifest
 from sources.province.feeds import RESIDENT, Codes, Feed, Field
 from sources.province.population import tokens
 from sources.province.random_streams import stream
@@ -116,6 +119,48 @@ def write(fees: NonTax, inbox: Path) -> NonTaxMonth:
         serial: Case(name) for serial, name in zip(orders.serial.to_pylist(), case.tolist(), strict=True)
     }
     return NonTaxMonth(_books(orders, fees.month), truth, arrivals)
+
+
+#: Headers of the reconciliation's lines, in file order, and the columns of `Reconciliation.days` that they hold.
+RECON_HEADERS = {
+    "dzrq": "recon_date", "jkqd": "channel", "zsdw": "exec_unit_cd", "czbs": "gov_cnt", "czje": "gov_amt_fen",
+    "hxbs": "bank_cnt", "hxje": "bank_amt_fen", "ckbs": "long_cnt", "dkbs": "short_cnt", "ceje": "amt_diff_fen",
+    "dpbz": "settled_flag",
+}  # fmt: skip
+PLATFORM = "430800"
+
+
+def write_reconciliation(days: pa.Table, month: Month, inbox: Path, revision: int = 1) -> Arrival:
+    """Send the lines of a month's reconciliation as a full delivery; a later revision replaces the earlier one whole.
+
+    Revision 1 comes on the fourth of the next month, each further one a day later.
+    """
+    n = days.num_rows
+    code = dict(zip(CHANNEL_NAMES, (code for code, _ in CHANNELS), strict=True))
+    texts = {header: pc.cast(days.column(column), pa.string()) for header, column in RECON_HEADERS.items()}
+    texts["dzrq"] = pc.replace_substring(texts["dzrq"], "-", "")
+    texts["jkqd"] = pa.array([code[name] for name in days.column("channel").to_pylist()], pa.string())
+    texts["dpbz"] = pc.if_else(days.column("settled_flag"), "1", "0")
+    frame = pa.table(
+        {
+            "dzny": pa.repeat(f"{month.first_day:%Y%m}", n),
+            "ptdm": pa.repeat(PLATFORM, n),
+            **texts,
+        }
+    )
+    folder = inbox / "sim_zjj_nontax" / f"{SHARED}.nontax_recon" / f"{month}-r{revision}"
+    folder.mkdir(parents=True)
+    data = folder / f"nontax_recon_{month.first_day:%Y%m}_{revision:02d}.txt"
+    form = pa_csv.WriteOptions(
+        include_header=True, delimiter="|", quoting_style="none", quoting_header="none"
+    )
+    pa_csv.write_csv(frame, data, form)
+    write_manifest(
+        data, source="sim_zjj_nontax", adapter="sim_zjj_nontax_recon", subject=SHARED, table="nontax_recon",
+        period=str(month), revision=revision, rows=n,
+    )  # fmt: skip
+    at = datetime.combine(month.plus(1).first_day, datetime.min.time(), CHINA_TIME)
+    return Arrival(folder, at + timedelta(days=2 + revision, hours=9), "replayed")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,14 @@
 """Ningxiang: 330 schools, 140,000 pupils, 250,000 payments, 350,000,000 yuan through real intake, to the fen, payers only."""
 
+from pathlib import Path
+
 import pyarrow.compute as pc
 import pytest
 
+import expectations.contract
+from core.errors import Refusal
+from core.forbidden_columns import forbidden
+from expectations.contract import load_contract
 from expectations.validate import validate
 from sources.province.scenes.school_fees import FEED, SchoolFees, write
 from tests.sources.province.scenes.office import CONTRACTS, SCHEMAS, Office
@@ -58,9 +64,14 @@ def test_a_payer_under_fourteen_is_left_out_and_counted(tmp_path):
     assert pc.sum(office.rows(TABLE).column("paid_amt_fen")).as_py() == SMALL.total_fen
 
 
-def test_the_contract_has_no_place_for_a_pupil_or_a_relief():
-    names = {column.name for column in SCHEMAS["edu_fee_payment"].columns}
-    assert not [name for name in names for word in (*PUPIL_WORDS, "subsid", "relief") if word in name]
+def test_a_contract_with_a_pupil_or_a_relief_is_refused(tmp_path):
+    assert not [column.name for column in SCHEMAS["edu_fee_payment"].columns if forbidden(column.name)]
+    contract = Path(expectations.contract.FOLDER / "edu_fee_payment.yaml").read_text("utf-8")
+    for name in ("pupil_id", "child_no", "subsidy_flag"):
+        path = tmp_path / "edu_fee_payment.yaml"
+        path.write_text(contract.replace("name: school_cd", f"name: {name}"), encoding="utf-8")
+        with pytest.raises(Refusal, match=name):
+            load_contract(path)
 
 
 @pytest.mark.parametrize(
