@@ -71,7 +71,8 @@ def read_and_convert(job: ReadingJob) -> Converted:
         converted = convert(
             delivered, job.adapter, job.schema, job.period, revision=job.revision, only=job.only
         )
-    return replace(converted, absorbed=absorbed(delivered, job.adapter, job.schema))
+    told = absorbed(delivered, job.adapter, job.schema)
+    return replace(converted, absorbed=told | converted.absorbed)
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:
