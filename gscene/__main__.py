@@ -13,12 +13,14 @@ from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.contracts import contracts
+from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
 from gscene.pull import pull
 from gscene.run import run
 from gscene.subject import subject
+from gscene.trust import trust
 from gscene.up import up
 
 EPILOG = """
@@ -52,6 +54,8 @@ for command in (
     doctor,
     features,
     contracts,
+    deliveries,
+    trust,
 ):
     cli.add_command(command)
 

@@ -15,6 +15,7 @@ from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
+from expectations.plausibility import Probe, load_probes
 from features.catalogue import FeatureSet, load_catalogue
 from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
@@ -33,6 +34,7 @@ class Blueprint:
     facts: dict[tuple[SubjectKind, str], FactDefinition]
     feature_sets: dict[str, FeatureSet]
     models: dict[str, ModelDefinition]
+    probes: dict[str, tuple[Probe, ...]]
 
     @property
     def schemas(self) -> dict[str, TableSchema]:
@@ -55,6 +57,7 @@ def blueprint() -> Blueprint:
         facts=facts,
         feature_sets=feature_sets,
         models=models,
+        probes=load_probes(),
     )
 
 

@@ -20,8 +20,8 @@ from core.table_schema import TableSchema
 from rights.installation import Installation, party_columns
 from rights.subject import KnownSubject
 from sources.adapter import Adapter
-from sources.arrivals import ACCEPTED
 from sources.erased import Erased
+from sources.ledger import ACCEPTED
 from sources.redaction import read_archived, redaction_of, without_erased, write_redacted
 
 
@@ -51,7 +51,8 @@ def _by_archive(home: Installation) -> dict[str, Delivery]:
     entries.sort(key=lambda entry: entry.state != "ACCEPTED")
     found: dict[str, Delivery] = {}
     for entry in entries:
-        found.setdefault(entry.archive, entry)
+        for name in entry.archive.split():
+            found.setdefault(name, entry)
     return found
 
 

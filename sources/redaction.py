@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from core.clock import Clock
 from core.errors import GsceneError
 from core.state import Redaction, StateDatabase
+from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
 from core.table_files import sha256_of
 from core.table_schema import ColumnType, TableSchema
@@ -29,11 +30,9 @@ from sources import cells
 from sources.adapter import Adapter
 from sources.convert import DeliveredRows
 from sources.erased import Erased
+from sources.file_format import Limits
 from sources.pseudonym import PseudonymKey
-from sources.strict_csv import read_strict_csv
-
-#: Column of the number that a row had in the delivered file, 1 and up.
-ROW_NO = "gscene:row_no"
+from sources.reading import REDACTED, ROW_NO, delivered_table
 
 #: Says which rows belong to erased subjects, from the different pseudonyms of a delivery: bool per text.
 Among = Callable[[pa.Array], np.ndarray]
@@ -58,9 +57,11 @@ def read_archived(archive: Path, name: str, adapter: Adapter, state: StateDataba
     redaction = redaction_of(state, name)
     if redaction is not None:
         return read_redacted(archive, redaction) if redaction.redacted_sha256 else None
-    if not (archive / name).is_file():
+    path = archive / name
+    if not path.is_file():
         return None
-    return as_delivered(read_strict_csv(archive / name, adapter.file, adapter.source_columns))
+    rows = pq.read_metadata(path).num_rows if adapter.file.format == "parquet" else 0
+    return as_delivered(delivered_table(path, adapter, rows, name, Limits()))
 
 
 def redaction_of(state: StateDatabase, content_sha256: str) -> Redaction | None:
@@ -71,22 +72,27 @@ def redaction_of(state: StateDatabase, content_sha256: str) -> Redaction | None:
 
 def read_redacted(archive: Path, redaction: Redaction) -> ArchivedRows:
     """The rows that were left; GsceneError where the file isn't the one that was written."""
-    path = redacted_path(archive, redaction.content_sha256)
-    if not redaction.redacted_sha256 or not path.is_file() or sha256_of(path) != redaction.redacted_sha256:
-        raise GsceneError(
-            f"the archive doesn't hold the redacted bytes of {redaction.content_sha256[:12]}.",
-            "Restore the file from backup, or have the source send the period again.",
-        )
-    table = pq.read_table(path)
+    table = pq.read_table(checked_redacted(archive, redaction))
     numbers = table.column(ROW_NO).to_numpy().astype(np.int64)
     return ArchivedRows(
         table.drop_columns([ROW_NO]), numbers, redaction.rows_removed, redaction.cells_replaced
     )
 
 
+def checked_redacted(archive: Path, redaction: Redaction) -> Path:
+    """Where the redacted rows lie; GsceneError where the file isn't the one that was written."""
+    path = redacted_path(archive, redaction.content_sha256)
+    if not redaction.redacted_sha256 or not path.is_file() or sha256_of(path) != redaction.redacted_sha256:
+        raise GsceneError(
+            f"the archive doesn't hold the redacted bytes of {redaction.content_sha256[:12]}.",
+            "Restore the file from backup, or have the source send the period again.",
+        )
+    return path
+
+
 def redacted_path(archive: Path, content_sha256: str) -> Path:
     """Where the redacted rows of archived bytes lie."""
-    return archive / f"{content_sha256}.redacted"
+    return archive / f"{content_sha256}{REDACTED}"
 
 
 def as_delivered(table: pa.Table) -> ArchivedRows:
@@ -94,19 +100,24 @@ def as_delivered(table: pa.Table) -> ArchivedRows:
     return ArchivedRows(table, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 
-def leave_out_erased(
-    rows: ArchivedRows, name: str, adapter: Adapter, schema: TableSchema, archive: Path, keys: Path,
+def redact_erased(
+    names: list[str], adapter: Adapter, schema: TableSchema, archive: Path, keys: Path,
     state: StateDatabase, registry: SubjectRegistry, clock: Clock,
-) -> ArchivedRows:  # fmt: skip
-    """The rows of a delivery that is being taken in, less those of subjects erased before; where there are any, the archive
-    under `name` is redacted at once, so that it never keeps what isn't taken in."""
+) -> bool:  # fmt: skip
+    """Take subjects erased before out of the archived files of a delivery that is being taken in, so that the archive never
+    keeps what isn't taken in; returns whether there were any. The files have been read once already, in confinement.
+    """
     erased = Erased.load(state, keys)
-    if erased.nobody:
-        return rows
-    left = without_erased(rows, adapter, schema, keys, erased, erased_among(erased, adapter, registry))
-    if left is not rows:
-        write_redacted(archive, name, left, state, clock)
-    return left
+    if erased.nobody or not schema.has_subject:
+        return False
+    changed, among = False, erased_among(erased, adapter, registry)
+    for name in names:
+        rows = read_archived(archive, name, adapter, state)
+        left = rows if rows is None else without_erased(rows, adapter, schema, keys, erased, among)
+        if left is not rows:
+            write_redacted(archive, name, left, state, clock)
+            changed = True
+    return changed
 
 
 def without_erased(
@@ -115,9 +126,11 @@ def without_erased(
     """The rows without those of erased subjects, and with stand-ins for erased parties in rows about others; the same object
     where there is nothing to take out."""
     delivered = DeliveredRows(rows.table, "")
-    places = delivered.places(adapter.key.source_column)
-    theirs = among(pseudonyms_of(delivered, adapter, keys))
-    gone = theirs[places] if len(theirs) else np.zeros(rows.table.num_rows, dtype=bool)
+    gone = np.zeros(rows.table.num_rows, dtype=bool)
+    if adapter.key is not None:
+        theirs = among(pseudonyms_of(delivered, adapter, keys))
+        if len(theirs):
+            gone = theirs[delivered.places(adapter.key.source_column)]
     table, replaced = rows.table, 0
     for column in _party_columns(adapter, schema):
         table, hits = _with_stand_ins(table, column, adapter, erased)
@@ -133,11 +146,14 @@ def without_erased(
 def pseudonyms_of(delivered: DeliveredRows, adapter: Adapter, keys: Path) -> pa.Array:
     """The pseudonym behind each different text of the key column, null where a text is none."""
     key = adapter.key
+    assert key is not None, "only a table of subjects has a key column"
     texts = cells.normalised(delivered.texts(key.source_column), key.normalise)
     if not key.pseudonymise:
         return texts
     absent = cells.missing(texts, adapter.nulls)
-    made = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, pc.fill_null(texts, ""))
+    made = PseudonymKey.load(keys).pseudonyms(
+        SubjectKind(adapter.subject), adapter.code_space, pc.fill_null(texts, "")
+    )
     return pc.if_else(pa.array(absent), pa.scalar(None, pa.string()), made)
 
 
@@ -149,7 +165,7 @@ def erased_among(erased: Erased, adapter: Adapter, registry: SubjectRegistry) ->
         numbers = registry.numbers(pc.fill_null(subject_ids, ""), add=False)
         found = np.isin(numbers, registry.holes)
         places = np.flatnonzero(numbers < 0)
-        found[places] = erased.among(adapter.subject, subject_ids.take(pa.array(places)))
+        found[places] = erased.among(SubjectKind(adapter.subject), subject_ids.take(pa.array(places)))
         return found
 
     return among

@@ -8,6 +8,9 @@ Of the deliveries received by the cutoff, with feed = (source, period):
    row. A revision that comes after a higher one of its feed counts as received with that one, so the higher
    wins.
 3. A table without a business key keeps every row that rule 1 leaves.
+4. A row with a negative number withdraws its business key: where it is the latest, the key isn't known. `as_known` never
+   gives such a row.
+5. A delivery that was withdrawn isn't known from that moment on; rules 1 to 4 then hold as if it had never come.
 
 Rules 1 and 2 look at each feed by its source, which the ledger knows: two sources may fill the same table and
 month (invoices issued and received) without replacing each other. Both rules use nothing received later, so
@@ -28,7 +31,7 @@ from core.errors import GsceneError
 from core.row_keys import packed_keys, repeated
 from core.state import Delivery, StateDatabase
 from core.table_schema import TableSchema
-from sources.arrivals import ACCEPTED
+from sources.ledger import ACCEPTED, FOLDERS
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,17 @@ class KnownDelivery:
     full: bool
     received_at: datetime
     accepted: bool = True
+    withdrawn_at: datetime | None = None
+
+    def known_at(self, cutoff: datetime) -> bool:
+        """Whether its rows were known at a moment: accepted (as the ledger is now), received by then, not withdrawn by then."""
+        standing = self.withdrawn_at is None or self.withdrawn_at > cutoff
+        return self.accepted and self.received_at <= cutoff and standing
 
 
 def lane_of_folder(folder: str) -> str:
     """The ledger's lane of a table-store folder: `raw` holds what is live, `trial` what a platform on trial sends."""
-    return {"raw": "live", "trial": "trial"}[folder]
+    return next(lane for lane, name in FOLDERS.items() if name == folder)
 
 
 def ledger_deliveries(
@@ -69,6 +78,7 @@ def ledger_deliveries(
                 entry.mode == "full",
                 entry.received_at,
                 entry.state == ACCEPTED,
+                entry.withdrawn_at,
             )
             for entry in session.scalars(query)
         }
@@ -91,15 +101,22 @@ class Resolver:
 
     @property
     def replacements(self) -> list[datetime]:
-        """Moments at which a full delivery replaced earlier rows, sorted; one without rows empties its month."""
-        return sorted(
-            {entry.received_at for entry in self.deliveries.values() if self.replaces(entry.received_at)}
-        )
+        """Moments at which rows went, sorted: a full delivery replaced earlier ones (one without rows empties its month), or
+        a delivery was withdrawn."""
+        moments = {entry.received_at for entry in self.deliveries.values()}
+        moments |= {
+            entry.withdrawn_at for entry in self.deliveries.values() if entry.withdrawn_at is not None
+        }
+        return sorted(moment for moment in moments if self.replaces(moment))
 
     def replaces(self, moment: datetime) -> bool:
-        """Whether a full delivery received at this moment replaced rows of its feed that had come before."""
+        """Whether rows that had come before went at this moment."""
         return any(
-            entry.full and entry.accepted and entry.received_at == moment and self._came_before(entry)
+            entry.accepted
+            and (
+                entry.withdrawn_at == moment
+                or (entry.full and entry.received_at == moment and self._came_before(entry))
+            )
             for entry in self.deliveries.values()
         )
 
@@ -123,11 +140,14 @@ def resolver(
 
 
 def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
-    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from."""
+    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from. A withdrawn
+    one stands there a second time, negative, because what is known changes by it too."""
     found: dict[str, list[int]] = {}
     for entry in ledger_deliveries(state, raw_table).values():
         if entry.accepted:
             found.setdefault(entry.period, []).append(entry.delivery_no)
+            if entry.withdrawn_at is not None:
+                found[entry.period].append(-entry.delivery_no)
     return {period: sorted(numbers) for period, numbers in found.items()}
 
 
@@ -152,15 +172,17 @@ def as_known(
             f"rows of {schema.table} come from delivery {unknown[0]}, which the ledger doesn't know.",
             "Open the state database that belongs to this lake.",
         )
-    known = [entry for entry in deliveries.values() if entry.accepted and entry.received_at <= cutoff]
+    known = [entry for entry in deliveries.values() if entry.known_at(cutoff)]
     standing = _standing(known)
     rank_of = {entry.delivery_no: rank for rank, entry in enumerate(sorted(standing, key=_latest_of(known)))}
     ranks = np.array([rank_of.get(int(number), -1) for number in present], dtype=np.int64)
     rank = ranks[np.searchsorted(present, numbers)]
     rows = np.flatnonzero(rank >= 0)
     alone = vouched and schema.unique_per_delivery and len(standing) == 1
-    if schema.business_key and len(rows) and not alone:
-        rows = _latest(table, _key_columns(table, schema), rank, rows)
+    if schema.business_key and len(rows):
+        if not alone:
+            rows = _latest(table, _key_columns(table, schema), rank, rows)
+        rows = rows[table.column("row_no").to_numpy()[rows] >= 0]
     if len(rows) == table.num_rows:
         return table
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
@@ -211,7 +233,7 @@ def _latest(table: pa.Table, key: list[str], rank: np.ndarray, rows: np.ndarray)
     if not len(several):
         return rows
     # One number that orders the versions: rank first, row_no within it.
-    version = rank[rows] << 32 | table.column("row_no").to_numpy()[rows].astype(np.int64)
+    version = rank[rows] << 32 | np.abs(table.column("row_no").to_numpy()[rows].astype(np.int64))
     order = several[np.lexsort((version[several], keys[several]))]
     superseded = order[:-1][keys[order[1:]] == keys[order[:-1]]]
     return np.delete(rows, superseded)
