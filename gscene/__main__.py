@@ -11,6 +11,7 @@ from rich.text import Text
 
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
+from gscene.adapters import adapters
 from gscene.console import Reporter
 from gscene.contracts import contracts
 from gscene.deliveries import deliveries
@@ -18,6 +19,7 @@ from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
 from gscene.pull import pull
+from gscene.quarantine import quarantine
 from gscene.run import run
 from gscene.subject import subject
 from gscene.trust import trust
@@ -56,6 +58,8 @@ for command in (
     contracts,
     deliveries,
     trust,
+    adapters,
+    quarantine,
 ):
     cli.add_command(command)
 
