@@ -86,3 +86,7 @@ class Workplace:
     def registry(self, kind: SubjectKind) -> SubjectRegistry:
         """Subject numbers of one kind."""
         return self._registries.setdefault(kind, SubjectRegistry(self.store, kind))
+
+    def trial_registry(self, kind: SubjectKind) -> SubjectRegistry:
+        """Subject numbers of one kind on the trial lane."""
+        return SubjectRegistry(self.store, kind, "trial")

@@ -26,6 +26,7 @@ from core.definition_file import Definition
 from core.errors import GsceneError, Refusal
 from core.state import Delivery, StateDatabase
 from sources.delivery import MANIFEST_NAME, DeliveryFolder, read_delivery
+from sources.migration.lanes import lane_of
 
 SCHEDULE_NAME = "arrivals.json"
 ACTOR = "intake"
@@ -134,7 +135,12 @@ def receive(arrival: Arrival, archive: Path, state: StateDatabase, clock: Clock)
                 file=MANIFEST_NAME,
                 remedy="Have the source send the correction under the next revision number.",
             )
-        number = _enter(session, clock, arrival, _described(delivery, content), refusal_)
+        described = _described(delivery, content)
+        try:
+            described["lane"] = lane_of(session, delivery.manifest.source)
+        except Refusal as retired:
+            refusal_ = refusal_ or retired
+        number = _enter(session, clock, arrival, described, refusal_)
     if refusal_ is not None:
         raise refusal_
     return number

@@ -28,8 +28,10 @@ from sources.arrivals import ACCEPTED, ACTOR, REFUSED, recorded_refusal, tell_re
 from sources.convert import Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import Manifest, sha256_of
 from sources.identity import refuse_identities
+from sources.migration.rekeyed import subject_numbers
 from sources.pseudonym import PseudonymKey
 from sources.strict_csv import Limits, read_strict_csv
+from sources.versions import folder_of_lane
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,21 @@ def take_in(
         if entry.state == REFUSED:
             raise recorded_refusal(entry)
     manifest = Manifest.model_validate(entry.manifest)
+    if registry.lane != entry.lane:
+        raise GsceneError(
+            f"delivery {delivery_no} is on the lane {entry.lane}.", "Give that lane's registry."
+        )
     try:
         converted = _converted(entry, manifest, adapter, schema, archive / entry.archive, limits)
+        rows = _with_subjects(converted, entry, adapter, schema, registry, keys, state)
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise
-    rows = _with_subjects(converted, entry, adapter, schema, registry, keys)
-    if rows.num_rows and not _holds(store, manifest, delivery_no):
+    table = raw_table_of(entry)
+    if rows.num_rows and not _holds(store, table, manifest.period, delivery_no):
         # No application version: deliveries of a month may be taken in in any order, and a lower number must
         # not be lost.
-        store.append(manifest.raw_table, manifest.period, rows, metadata={"delivery_no": str(delivery_no)})
+        store.append(table, manifest.period, rows, metadata={"delivery_no": str(delivery_no)})
     return _accept(state, clock, delivery_no, converted, adapter)
 
 
@@ -149,13 +156,14 @@ def _with_subjects(
     schema: TableSchema,
     registry: SubjectRegistry,
     keys: Path,
+    state: StateDatabase,
 ) -> pa.Table:
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject."""
     codes = converted.subject_codes
     subject_ids = codes
     if adapter.key.pseudonymise:
         subject_ids = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, codes)
-    numbers = registry.numbers(subject_ids, codes)
+    numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
     order = pa.array(np.argsort(numbers, kind="stable"))
     count = len(numbers)
     columns = {
@@ -169,11 +177,16 @@ def _with_subjects(
     return pa.table([columns[name] for name in target.names], schema=target).take(order)
 
 
-def _holds(store: TableStore, manifest: Manifest, delivery_no: int) -> bool:
+def raw_table_of(entry: Delivery) -> str:
+    """Table-store name of an entry's rows: `raw/<owner>/<table>`, or `trial/…` for a platform on trial."""
+    return f"{folder_of_lane(entry.lane)}/{entry.subject}/{entry.table}"
+
+
+def _holds(store: TableStore, table: str, period: str, delivery_no: int) -> bool:
     """Whether the rows are there already, from a run that died before it reached the ledger."""
-    if not store.exists(manifest.raw_table):
+    if not store.exists(table):
         return False
-    numbers = store.read(manifest.raw_table, [manifest.period], columns=["delivery_no"])
+    numbers = store.read(table, [period], columns=["delivery_no"])
     return bool(pc.any(pc.equal(numbers.column("delivery_no"), delivery_no)).as_py())
 
 
@@ -223,7 +236,7 @@ def _result(entry: Delivery) -> IntakeResult:
     """What the ledger tells of an accepted delivery."""
     return IntakeResult(
         entry.delivery_no,
-        f"raw/{entry.subject}/{entry.table}",
+        raw_table_of(entry),
         entry.period,
         entry.rows_delivered or 0,
         entry.rows_accepted or 0,

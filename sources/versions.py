@@ -9,6 +9,9 @@ Of the deliveries received by the cutoff, with feed = (source, period):
    wins.
 3. A table without a business key keeps every row that rule 1 leaves.
 
+Rows of a withdrawn delivery (a platform's, once another has taken its place) aren't known from the moment of
+the withdrawal on; before it they are what they were.
+
 Rules 1 and 2 look at each feed by its source, which the ledger knows: two sources may fill the same table and
 month (invoices issued and received) without replacing each other. Both rules use nothing received later, so
 that adding, correcting or deleting anything later never changes what was known.
@@ -41,11 +44,22 @@ class KnownDelivery:
     full: bool
     received_at: datetime
     accepted: bool = True
+    withdrawn_at: datetime | None = None
+
+    def known_at(self, moment: datetime) -> bool:
+        """Whether its rows counted at that moment: accepted, received by then, and not yet withdrawn."""
+        withdrawn = self.withdrawn_at is not None and self.withdrawn_at <= moment
+        return self.accepted and self.received_at <= moment and not withdrawn
 
 
 def lane_of_folder(folder: str) -> str:
     """The ledger's lane of a table-store folder: `raw` holds what is live, `trial` what a platform on trial sends."""
     return {"raw": "live", "trial": "trial"}[folder]
+
+
+def folder_of_lane(lane: str) -> str:
+    """The table-store folder of a ledger lane."""
+    return {"live": "raw", "trial": "trial"}[lane]
 
 
 def ledger_deliveries(
@@ -68,6 +82,7 @@ def ledger_deliveries(
                 entry.mode == "full",
                 entry.received_at,
                 entry.state == ACCEPTED,
+                entry.withdrawn_at,
             )
             for entry in session.scalars(query)
         }
@@ -86,17 +101,23 @@ class Resolver:
 
     @property
     def replacements(self) -> list[datetime]:
-        """Moments at which a full delivery replaced earlier rows, sorted; one without rows empties its month."""
-        return sorted(
-            {entry.received_at for entry in self.deliveries.values() if self.replaces(entry.received_at)}
-        )
+        """Moments at which earlier rows went, sorted: a full delivery replaced them (one without rows empties its month), or
+        their delivery was withdrawn."""
+        received = {entry.received_at for entry in self.deliveries.values()}
+        return sorted(moment for moment in received | self._withdrawals if self.replaces(moment))
 
     def replaces(self, moment: datetime) -> bool:
-        """Whether a full delivery received at this moment replaced rows of its feed that had come before."""
-        return any(
+        """Whether a full delivery received at this moment replaced rows of its feed that had come before, or a delivery was
+        withdrawn then."""
+        return moment in self._withdrawals or any(
             entry.full and entry.accepted and entry.received_at == moment and self._came_before(entry)
             for entry in self.deliveries.values()
         )
+
+    @property
+    def _withdrawals(self) -> set[datetime]:
+        moments = (entry.withdrawn_at for entry in self.deliveries.values() if entry.accepted)
+        return {moment for moment in moments if moment is not None}
 
     def _came_before(self, full: KnownDelivery) -> bool:
         return any(
@@ -114,11 +135,14 @@ def resolver(
 
 
 def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
-    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from."""
+    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from. A delivery that
+    was withdrawn stands there as its negative too: facts folded before that are stale."""
     found: dict[str, list[int]] = {}
     for entry in ledger_deliveries(state, raw_table).values():
         if entry.accepted:
             found.setdefault(entry.period, []).append(entry.delivery_no)
+            if entry.withdrawn_at is not None:
+                found[entry.period].append(-entry.delivery_no)
     return {period: sorted(numbers) for period, numbers in found.items()}
 
 
@@ -139,7 +163,7 @@ def as_known(
             f"rows of {schema.table} come from delivery {unknown[0]}, which the ledger doesn't know.",
             "Open the state database that belongs to this lake.",
         )
-    known = [entry for entry in deliveries.values() if entry.accepted and entry.received_at <= cutoff]
+    known = [entry for entry in deliveries.values() if entry.known_at(cutoff)]
     standing = _standing(known)
     rank_of = {entry.delivery_no: rank for rank, entry in enumerate(sorted(standing, key=_latest_of(known)))}
     ranks = np.array([rank_of.get(int(number), -1) for number in present], dtype=np.int64)
