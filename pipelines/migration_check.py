@@ -85,7 +85,7 @@ def crosswalk_of(workplace: Workplace, definition: MigrationDefinition) -> Cross
     """The kept crosswalk of a migration, None where it has none."""
     with workplace.state.session() as session:
         kept = find(session, definition.migration).crosswalk
-    if definition.crosswalk is None or kept is None:
+    if not definition.crosswalk or kept is None:
         return None
     vault = CrosswalkVault(workplace.settings.home, definition.migration)
     return vault.read(definition, str(kept["sha256"]))

@@ -24,7 +24,6 @@ from sources.migration.ledger import (
     Exchanged,
     exchange_at_cut_over,
     exchange_at_rollback,
-    last_delivery_no,
     months_delivered,
     waiting,
 )
@@ -55,11 +54,7 @@ def cut_over(workplace: Workplace, name: str, actor: str) -> Exchange:
     if not begun:
         take_in_waiting(workplace)
         _require_ready(workplace, definition, crosswalk)
-        with workplace.state.session() as session:
-            migration = find(session, name)
-            check = require_current_check(session, migration)
-            told = {"cut_over_month": definition.cut_over, "last_delivery_no": last_delivery_no(session)}
-            move(session, workplace.clock, migration, State.CUT_OVER, actor, check.evidence_sha256, told)
+        desk_of(workplace).begin_cut_over(name, actor)
     rekeyed = _rekey(workplace, definition, crosswalk)
     done = _finish_cut_over(workplace, definition, actor, rekeyed)
     take_in_waiting(workplace)
@@ -84,13 +79,17 @@ def rollback(workplace: Workplace, name: str, actor: str, reason: str) -> Exchan
         rekeyed = _rekey(workplace, definition, crosswalk_of(workplace, definition), back=True)
         done = _finish_rollback(workplace, definition, actor, rekeyed, reason)
     take_in_waiting(workplace)
-    desk = MigrationDesk(workplace.state, workplace.clock, workplace.settings.home)
-    evidence = desk.forget(name, {kind: workplace.registry(kind) for kind in SubjectKind})
+    evidence = desk_of(workplace).forget(name, {kind: workplace.registry(kind) for kind in SubjectKind})
     with workplace.state.session() as session:
         migration = find(session, name)
         told = {"destroyed": evidence}
         note(session, workplace.clock, migration, actor, migration.definition_sha256, told, State.ROLLED_BACK)
     return done
+
+
+def desk_of(workplace: Workplace) -> MigrationDesk:
+    """The acts that need no more than the state database and the home folder."""
+    return MigrationDesk(workplace.state, workplace.clock, workplace.settings.home)
 
 
 def _require_open_window(workplace: Workplace, migration: PlatformMigration) -> None:

@@ -21,7 +21,7 @@ from core.subject_registry import SubjectRegistry
 from sources.migration.definition import MigrationDefinition
 from sources.migration.finding import ParityFinding, Verdict
 from sources.migration.lanes import planned, side_of
-from sources.migration.ledger import tables_delivered
+from sources.migration.ledger import last_delivery_no, tables_delivered
 from sources.migration.states import (
     ON_TRIAL,
     State,
@@ -91,15 +91,15 @@ class MigrationDesk:
             definition = definition_of(migration)
             require_state(migration, "start", State.MAPPED, State.DUAL_RUN)
             begun = state_of(migration) is State.DUAL_RUN
-        laid = self._laid(definition)
+        vault = CrosswalkVault(self.home, name)
         if not begun:
-            kept = None if laid is None else CrosswalkVault(self.home, name).take_over(definition, laid)
+            kept = vault.take_over(definition) if definition.crosswalk else None
             with self.state.session() as session:
                 migration = find(session, name)
                 migration.crosswalk = kept
                 evidence = definition.sha256 if kept is None else str(kept["sha256"])
                 move(session, self.clock, migration, State.DUAL_RUN, actor, evidence, {"crosswalk": kept})
-        if laid is not None and laid.is_file():
+        for laid in (path for path in vault.laid(definition) if path.is_file()):
             with self.state.session() as session:
                 record(
                     session,
@@ -118,7 +118,9 @@ class MigrationDesk:
             migration = find(session, name)
             require_state(migration, "be signed off", State.PARITY_OK)
             check = require_current_check(session, migration)
-            ran = {change.actor for change in changes(session, name)} | {check.actor}
+            # Who signed an earlier round may sign again; running it is what parts the two.
+            ran = {change.actor for change in changes(session, name) if change.to_state != State.SIGNED_OFF}
+            ran.add(check.actor)
             if any(same_person(actor, other) for other in ran):
                 raise GateRefused(
                     f"{actor_name(actor)} has planned, started or checked {name} and may not sign it off.",
@@ -133,6 +135,21 @@ class MigrationDesk:
                 )
             told = {"check_no": check.check_no, "accepted": sorted(set(accepted)), "remark": remark}
             move(session, self.clock, migration, State.SIGNED_OFF, actor, check.evidence_sha256, told)
+
+    def begin_cut_over(self, name: str, actor: str) -> None:
+        """Say that the cut-over has begun; from here on both sides wait on trial. GateRefused unless the signature names the
+        check that is the latest, and that one passed."""
+        with self.state.session() as session:
+            migration = find(session, name)
+            require_state(migration, "be cut over", State.SIGNED_OFF)
+            check = require_current_check(session, migration)
+            signed = [change for change in changes(session, name) if change.to_state == State.SIGNED_OFF]
+            if signed[-1].evidence_sha256 != check.evidence_sha256:
+                raise GateRefused(
+                    f"{name} was signed off on another check.", f"Sign again: gscene migrate sign {name}."
+                )
+            told = {"check_no": check.check_no, "last_delivery_no": last_delivery_no(session)}
+            move(session, self.clock, migration, State.CUT_OVER, actor, check.evidence_sha256, told)
 
     def retire(
         self, name: str, actor: str, registries: Mapping[SubjectKind, SubjectRegistry]
@@ -170,10 +187,6 @@ class MigrationDesk:
                 "method": "overwritten, removed",
             }
         return evidence
-
-    def _laid(self, definition: MigrationDefinition) -> Path | None:
-        """Where the crosswalk is laid, relative to the folder of definitions."""
-        return None if definition.crosswalk is None else self.home / "migrations" / definition.crosswalk.file
 
 
 def require_separable(session: Session, definition: MigrationDefinition) -> None:

@@ -6,6 +6,7 @@ is who across two keys, so every reader must name the purpose migration_check.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,25 +64,30 @@ class Crosswalk:
         return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def read_crosswalk(path: Path, keys: KeyVersions, purpose: Purpose) -> Crosswalk:
-    """Read CSV (UTF-8, comma) or Parquet. Refusal REFUSED/CROSSWALK for wrong columns, a cell that is no pseudonym of its key
-    version, or no pair at all; GsceneError for another purpose than migration_check."""
+def read_crosswalk(paths: Sequence[Path], keys: KeyVersions, purpose: Purpose) -> Crosswalk:
+    """Read files of CSV (UTF-8, comma) or Parquet as one. Refusal REFUSED/CROSSWALK for wrong columns, a cell that is no
+    pseudonym of its key version, or no pair at all; GsceneError for another purpose than migration_check."""
     if purpose is not Purpose.MIGRATION_CHECK:
         raise GsceneError(f"a crosswalk may not be read for {purpose}.", "It serves migration checks only.")
-    table = _read(path)
-    if tuple(table.column_names) != COLUMNS:
-        raise _refuse(path, f"its columns are not {', '.join(COLUMNS)}")
-    for name, version in (("old_subject_id", keys.old), ("new_subject_id", keys.new)):
-        _require(path, table, name, _TOKEN, "a cell is no pseudonym `version:40 hexadecimal digits`")
-        _require(path, table, name, f"^{version}:", f"a pseudonym is not of the key version {version}")
-    _require(path, table, "valid_from", _DATE, "a cell is no day such as 2026-07-01")
+    table = pa.concat_tables([_checked(path, keys) for path in paths])
     pairs = table.group_by(["old_subject_id", "new_subject_id"]).aggregate([("valid_from", "min")])
-    if not pairs.num_rows:
-        raise _refuse(path, "it holds no pair")
     pairs = pairs.sort_by([("old_subject_id", "ascending"), ("new_subject_id", "ascending")]).combine_chunks()
     return Crosswalk(
         *(_plain(pairs.column(name)) for name in ("old_subject_id", "new_subject_id", "valid_from_min"))
     )
+
+
+def _checked(path: Path, keys: KeyVersions) -> pa.Table:
+    table = _read(path)
+    if tuple(table.column_names) != COLUMNS:
+        raise _refuse(path, f"its columns are not {', '.join(COLUMNS)}")
+    if not table.num_rows:
+        raise _refuse(path, "it holds no pair")
+    for name, version in (("old_subject_id", keys.old), ("new_subject_id", keys.new)):
+        _require(path, table, name, _TOKEN, "a cell is no pseudonym `version:40 hexadecimal digits`")
+        _require(path, table, name, f"^{version}:", f"a pseudonym is not of the key version {version}")
+    _require(path, table, "valid_from", _DATE, "a cell is no day such as 2026-07-01")
+    return table
 
 
 def _read(path: Path) -> pa.Table:

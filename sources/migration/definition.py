@@ -89,7 +89,8 @@ class KeyVersions(Definition):
 
 
 class CrosswalkFile(Definition):
-    """Where the crosswalk was laid (relative to the definition's folder) and the sha256 that its sender told another way."""
+    """Where a crosswalk was laid (relative to the definition's folder) and the sha256 that its sender told another way. There may
+    be one for each kind of subject and one for accounts."""
 
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -126,7 +127,7 @@ class MigrationDefinition(Definition):
     cut_over: MonthText
     rollback_window_days: int = Field(ge=1, le=366)
     key_ver: KeyVersions
-    crosswalk: CrosswalkFile | None = None
+    crosswalk: tuple[CrosswalkFile, ...] = ()
     regions: tuple[Annotated[str, Field(pattern=r"^\d{6}$")], ...] = ()
     dual_key: tuple[Name, ...] = ()
     tolerances: Tolerances = Tolerances()
@@ -143,7 +144,7 @@ class MigrationDefinition(Definition):
             raise ValueError(f"{', '.join(sorted(both))} can't be both an old and a new source")
         if self.cut_over <= self.dual_run.first:
             raise ValueError("the cut-over month lies in or before the first month of the dual run")
-        if self.crosswalk is not None and self.key_ver.old == self.key_ver.new:
+        if self.crosswalk and self.key_ver.old == self.key_ver.new:
             raise ValueError(
                 "pseudonyms of one key version need no crosswalk: give two versions or leave the crosswalk out"
             )
@@ -175,7 +176,7 @@ class MigrationDefinition(Definition):
     @property
     def linking(self) -> Literal["crosswalk", "unchanged", "none"]:
         """How subjects of both sides are told to be the same: by the crosswalk, by pseudonyms that don't change, or not."""
-        if self.crosswalk is not None:
+        if self.crosswalk:
             return "crosswalk"
         return "unchanged" if self.key_ver.old == self.key_ver.new else "none"
 

@@ -30,9 +30,9 @@ def pair_rows(old: pa.Table, new: pa.Table, key: Sequence[str]) -> RowPairs:
         column = pa.chunked_array([*old.column(name).chunks, *new.column(name).chunks], old.column(name).type)
         encoded = column.combine_chunks().dictionary_encode()
         whole &= encoded.is_valid().to_numpy(zero_copy_only=False)
-        places = pc.fill_null(encoded.indices, 0).to_numpy().astype(np.int64)
+        places = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy().astype(np.int64)
         # Numbers that stay small however many columns a key has.
-        codes = np.unique(codes * max(1, len(encoded.dictionary)) + places, return_inverse=True)[1].astype(
+        codes = np.unique(codes * (len(encoded.dictionary) + 1) + places, return_inverse=True)[1].astype(
             np.int64
         )
     mine, theirs = codes[: old.num_rows], codes[old.num_rows :]

@@ -91,7 +91,7 @@ class TableSides:
 @dataclass(frozen=True)
 class SideReader:
     """Reads one side, from `raw/` or `trial/`. `live_numbers`: live number by the lane's own number (None: they are equal).
-    `links` turns pseudonyms in other columns into those of the old side."""
+    `links` turns pseudonyms in other columns (an employer, an account) into those of the old side."""
 
     store: TableStore
     state: StateDatabase
@@ -147,8 +147,9 @@ class SideReader:
             rows = rows.set_column(place, "subject_no", pa.array(numbers.astype(np.int32)))
         if self.links is not None:
             for column in schema.columns:
-                if column.type is ColumnType.SUBJECT and column.name != "subject_id":
-                    ids = self.links.old_ids(rows.column(column.name))
+                if column.data_class == "pseudonym" and column.name != "subject_id":
+                    # What the crosswalk doesn't know stays as sent: account numbers may be the same on both sides.
+                    ids = pc.coalesce(self.links.old_ids(rows.column(column.name)), rows.column(column.name))
                     rows = rows.set_column(rows.column_names.index(column.name), column.name, ids)
         return rows.append_column("region", _regions(rows, table))
 

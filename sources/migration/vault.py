@@ -20,7 +20,7 @@ from core.errors import GsceneError, Refusal
 from core.purpose import Purpose
 from sources.delivery import sha256_of
 from sources.migration.crosswalk import COLUMNS, Crosswalk, read_crosswalk
-from sources.migration.definition import MigrationDefinition
+from sources.migration.definition import FOLDER_NAME, CrosswalkFile, MigrationDefinition
 
 _BLOCK = 1 << 20
 
@@ -42,26 +42,20 @@ class CrosswalkVault:
         """The kept crosswalk: pairs only, sorted."""
         return self.folder / "crosswalk.parquet"
 
-    def take_over(self, definition: MigrationDefinition, laid: Path) -> dict[str, Any]:
-        """Check the laid file and keep it here; returns sha256 and size of what is kept and how its pairs relate. The caller
-        destroys what was laid once this is on record.
+    def laid(self, definition: MigrationDefinition) -> list[Path]:
+        """Where the crosswalk's files are laid, relative to the folder of definitions."""
+        return [self.home / FOLDER_NAME / named.file for named in definition.crosswalk]
+
+    def take_over(self, definition: MigrationDefinition) -> dict[str, Any]:
+        """Check the laid files and keep them here as one; returns sha256 and size of what is kept and how its pairs relate. The
+        caller destroys what was laid once this is on record.
 
         Refusal REFUSED/CHECKSUM for other bytes than the definition names; a file that isn't well formed is refused and stays
         where it is.
         """
-        wanted = definition.crosswalk
-        if wanted is None:
-            raise GsceneError(f"{self.migration} has no crosswalk.")
-        if not laid.is_file():
-            raise Refusal(
-                "REFUSED/CROSSWALK", "the crosswalk isn't there.", file=laid.name,
-                remedy=f"Lay it at {laid}; it is taken over once and destroyed there.",
-            )  # fmt: skip
-        if sha256_of(laid) != wanted.sha256:
-            raise Refusal(
-                "REFUSED/CHECKSUM", "the crosswalk's bytes aren't those that the definition names.", file=laid.name,
-                remedy="Compare its sha256 with the one that the provider told you another way.",
-            )  # fmt: skip
+        laid = self.laid(definition)
+        for path, named in zip(laid, definition.crosswalk, strict=True):
+            _require_as_named(path, named)
         crosswalk = read_crosswalk(laid, definition.key_ver, Purpose.MIGRATION_CHECK)
         self._keep(crosswalk)
         kept = {"sha256": sha256_of(self.file), "bytes": self.file.stat().st_size}
@@ -80,7 +74,7 @@ class CrosswalkVault:
             raise GsceneError(
                 f"{self.file} isn't the crosswalk that was taken over.", "Restore it from backup."
             )
-        return read_crosswalk(self.file, definition.key_ver, Purpose.MIGRATION_CHECK)
+        return read_crosswalk([self.file], definition.key_ver, Purpose.MIGRATION_CHECK)
 
     def destroy(self) -> dict[str, Any]:
         """Destroy whatever is kept; returns the evidence (empty where nothing is)."""
@@ -99,6 +93,23 @@ class CrosswalkVault:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(self.file)
+
+
+def _require_as_named(laid: Path, named: CrosswalkFile) -> None:
+    if not laid.is_file():
+        raise Refusal(
+            "REFUSED/CROSSWALK",
+            "the crosswalk isn't there.",
+            file=laid.name,
+            remedy=f"Lay it at {laid}; it is taken over once and destroyed there.",
+        )
+    if sha256_of(laid) != named.sha256:
+        raise Refusal(
+            "REFUSED/CHECKSUM",
+            "the crosswalk's bytes aren't those that the definition names.",
+            file=laid.name,
+            remedy="Compare its sha256 with the one that the provider told you another way.",
+        )
 
 
 def destroy(path: Path) -> dict[str, Any]:
