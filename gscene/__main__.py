@@ -14,6 +14,7 @@ from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.demo import demo
 from gscene.doctor import doctor
+from gscene.migrate import migrate
 from gscene.run import run
 from gscene.up import up
 
@@ -43,6 +44,7 @@ for command in (
     run,
     up,
     doctor,
+    migrate,
 ):
     cli.add_command(command)
 
