@@ -8,6 +8,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.state import Delivery
+from core.subject import SubjectKind
+from core.subject_registry import SubjectRegistry
+from sources.month_intake import accepted_rows, waiting_months
 from sources.versions import KnownDelivery, Resolver, as_known
 from tests.sources.bench import FIRST_ARRIVAL, GOOD, SCHEMA, Bench, text_of
 
@@ -37,10 +41,11 @@ def test_rows_known_at_a_moment_are_those_received_and_not_yet_withdrawn(told: l
         }
     )  # fmt: skip
     found = as_known(rows, SCHEMA, moment(day), deliveries).column("delivery_no").to_pylist()
+    now = moment(day)
     standing = {
         n: e
         for n, e in deliveries.items()
-        if e.received_at <= moment(day) and not (e.withdrawn_at and e.withdrawn_at <= moment(day))
+        if e.received_at <= now and (e.withdrawn_at is None or e.withdrawn_at > now)
     }
     wanted = [
         n for n, e in standing.items()
@@ -53,18 +58,11 @@ def test_rows_known_at_a_moment_are_those_received_and_not_yet_withdrawn(told: l
 
 
 def test_a_delivery_on_trial_fills_trial_and_nothing_live(bench: Bench) -> None:
-    from core.state import Delivery
-    from core.subject import SubjectKind
-    from core.subject_registry import SubjectRegistry
-    from sources.month_intake import accepted_rows, waiting_months
-
     number = bench.receive(bench.lay(text_of(GOOD)))
     with bench.state.session() as session:
         session.get_one(Delivery, number).lane = "trial"
     assert waiting_months(bench.state) == {}
-    assert [place for place in waiting_months(bench.state, "trial")] == [
-        (SubjectKind.RESIDENT, "si_person_month")
-    ]
+    assert list(waiting_months(bench.state, "trial")) == [(SubjectKind.RESIDENT, "si_person_month")]
     bench.registry = SubjectRegistry(bench.store, SubjectKind.RESIDENT, "trial")
     result = bench.take_in(number)
     assert result.raw_table == "trial/resident/si_person_month" and result.accepted == len(GOOD)

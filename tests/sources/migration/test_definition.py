@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "PC15 has no waiver", "check: PC15",
     ),
     "a waiver without a name": (
-        {"waivers": [{"check": "PC02", "reason": "a county joins later", "until": "2026-12-31"}]}, "Field required", "check: PC02",
+        {"waivers": [{"check": "PC02", "reason": "a county joins", "until": "2026-12-31"}]}, "Field required", "check: PC02",
     ),
     "a waiver of another table": (
         {"waivers": [{"check": "PC02", "table": "resident/x", "reason": "a county joins", "who": "Li", "until": "2026-12-31"}]},
