@@ -76,6 +76,7 @@ def _social(random: np.random.Generator, subjects: np.ndarray, month: Month) -> 
     return pa.table(
         {
             "subject_no": pa.array(subjects),
+            "corr_period_ym": pa.repeat(str(month.plus(-1)), n),
             "scheme": pa.repeat("pension_emp", n),
             "employer_subject_id": _tokens(random.integers(0, 5000, n)),
             "pay_status": _codes(random, ["normal", "back_pay", "gap"], [0.93, 0.02, 0.05], n),

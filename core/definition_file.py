@@ -92,7 +92,19 @@ def _line_of(node: yaml.Node | None, place: tuple[str | int, ...]) -> int | None
                 if key.value == str(part):
                     line, node = key.start_mark.line + 1, value
                     break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode):
+            entry = _entry(node, part)
+            if entry is not None:
+                node, line = entry, entry.start_mark.line + 1
     return line
+
+
+def _entry(node: yaml.SequenceNode, part: str | int) -> yaml.Node | None:
+    """An entry of a list by its position, or by what it says under `name` or `property`."""
+    if isinstance(part, int):
+        return node.value[part] if part < len(node.value) else None
+    for entry in node.value:
+        named = entry.value if isinstance(entry, yaml.MappingNode) else []
+        if any(key.value in ("name", "property") and value.value == part for key, value in named):
+            return entry
+    return None

@@ -74,6 +74,11 @@ class Settings:
         return self.home / "keys"
 
     @property
+    def trust(self) -> Path:
+        """Folder of the public keys that sources sign with: `<source>/<key_id>.pem`."""
+        return self.home / "trust"
+
+    @property
     def out(self) -> Path:
         """Folder of what people take away: score files, lead lists, reports."""
         return self.home / "out"

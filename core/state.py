@@ -62,7 +62,9 @@ class Delivery(Base):
     `lane`: live deliveries fill `raw/`, those of a platform on trial fill `trial/` and are known to nobody else.
     `made_from`: the delivery whose archived bytes this entry was made from (rows released from quarantine, a trial
     promoted at cut-over). `withdrawn_at`: from then on its rows are no longer known. Source rows delivered = accepted +
-    left out + quarantined; `rows_made` are the canonical rows that the accepted ones became.
+    left out + quarantined; `rows_made` are the canonical rows that the accepted ones became. `waived`: holds that an
+    operator lifted (GAP, UNITS, VOLUME), comma-separated. `figures`: sum, median and count of each amount column, in fen,
+    kept only where there are enough rows; `warnings`: what was odd though not refused, by check.
     """
 
     __tablename__ = "delivery"
@@ -100,6 +102,9 @@ class Delivery(Base):
     rows_made: Mapped[int | None]
     rows_quarantined: Mapped[int | None]
     receipt_sha256: Mapped[str | None] = mapped_column(String(64))
+    waived: Mapped[str] = mapped_column(server_default="", default="")
+    figures: Mapped[dict[str, Any] | None]
+    warnings: Mapped[dict[str, Any] | None]
     left_out: Mapped[list[LeftOut]] = relationship(back_populates="delivery", cascade="all, delete-orphan")
     quarantined: Mapped[list[Quarantined]] = relationship(
         back_populates="delivery", cascade="all, delete-orphan"
@@ -131,6 +136,23 @@ class Quarantined(Base):
     released: Mapped[int] = mapped_column(default=0)
     shape: Mapped[str]
     delivery: Mapped[Delivery] = relationship(back_populates="quarantined")
+
+
+class DeliveryReceipt(Base):
+    """What the source is told of a delivery, `n` counting within (source, subject, table, period, revision). `body` is the
+    exact text that is signed; the file below `out/receipts` can be made again from it.
+    """
+
+    __tablename__ = "delivery_receipt"
+    __table_args__ = (Index("ix_delivery_receipt_delivery", "delivery_no"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    delivery_no: Mapped[int] = mapped_column(ForeignKey("delivery.delivery_no"))
+    n: Mapped[int]
+    state: Mapped[str]
+    body: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    issued_at: Mapped[datetime]
 
 
 class Receipt(Base):

@@ -23,3 +23,8 @@ SHARED: Final = "shared"
 
 #: Whose rows a table holds: the second part of `raw/<owner>/<table>`.
 TableOwner = SubjectKind | Literal["shared"]
+
+
+def owner_of(text: str) -> TableOwner:
+    """The owner of this name; ValueError where there is none."""
+    return SHARED if text == SHARED else SubjectKind(text)

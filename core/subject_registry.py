@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GateRefused, GsceneError
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from core.table_store import TableStore
 
 _PARTITION = "all"
@@ -46,7 +46,7 @@ class SubjectRegistry:
     SHA-256 digests, so that one that turns up again is known for what it is.
     """
 
-    def __init__(self, store: TableStore, kind: SubjectKind, lane: Lane = "live") -> None:
+    def __init__(self, store: TableStore, kind: TableOwner, lane: Lane = "live") -> None:
         self.lane = lane
         self._store = store
         self._table = f"registry/{kind}" if lane == "live" else f"registry/trial_{kind}"

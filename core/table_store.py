@@ -28,6 +28,9 @@ from core.errors import GsceneError
 #: Subjects in a chunk: readers stream subjects in chunks of this many, and a Parquet row group never crosses a chunk's border.
 CHUNK = 32_768
 
+#: Folders of delivered rows, whose tables may gain columns that may be missing. What is computed is made anew instead.
+DELIVERED = ("raw", "trial")
+
 #: The partition column of every table.
 PERIOD = "period"
 
@@ -167,11 +170,18 @@ class TableStore:
             )
         delta = self._delta(table)
         expected = [field.name for field in delta.schema().fields if field.name != PERIOD]
-        if expected != schema.names:
+        come = [field for field in schema if field.name not in expected]
+        may_grow = table.partition("/")[0] in DELIVERED and all(field.nullable for field in come)
+        if not set(expected) <= set(schema.names) or (come and not may_grow):
             raise GsceneError(
                 f"table {table} has the columns {expected}, the new rows have {schema.names}.",
-                "A changed contract needs a new major version and a new table.",
+                "A contract that breaks what was promised needs a new table: take its deliveries in anew.",
             )
+        if come:
+            # A compatible version of the contract: earlier rows lack what came later.
+            fields = Schema.from_arrow(pa.schema([_plain(field) for field in come])).fields
+            delta.alter.add_columns(fields)
+            delta.update_incremental()
         return delta
 
     @contextmanager
@@ -226,30 +236,39 @@ class TableStore:
         partitions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        schema: pa.Schema | None = None,
     ) -> pa.Table:
-        """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing."""
+        """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing.
+
+        With a `schema`, its columns come first and in its order, and those that the table doesn't have yet are missing values.
+        """
         if not self.exists(table):
             raise GsceneError(
                 f"there is no table {table} in {self.root}.",
                 "Run the stage that makes it first.",
             )
         delta = self._delta(table, version)
-        names = [field.name for field in delta.schema().fields if field.name != PERIOD]
-        wanted = [name for name in (columns or names) if name != PERIOD]
+        kinds = {field.name: _plain(field).type for field in pa.schema(delta.schema().to_arrow())}
+        if schema is not None:
+            kinds = {field.name: field.type for field in schema} | kinds
+        wanted = [name for name in (columns or kinds) if name != PERIOD]
         pieces = []
         for path in self._paths(delta, table, partitions):
             self._verify(path)
             piece = pq.ParquetFile(path, memory_map=True).read(columns=wanted, use_threads=False)
+            for name in wanted:
+                if name not in piece.schema.names:
+                    piece = piece.append_column(name, pa.nulls(piece.num_rows, kinds[name]))
             period = pa.DictionaryArray.from_arrays(
                 pa.array(np.zeros(piece.num_rows, dtype=np.int32)),
                 pa.array([path.parent.name.split("=", 1)[1]]),
             ).cast(pa.string())
             pieces.append(piece.append_column(PERIOD, period))
         if pieces:
-            result = pa.concat_tables(pieces)
+            result = pa.concat_tables([piece.select(pieces[0].column_names) for piece in pieces])
         else:
-            schema = pa.schema(delta.schema().to_arrow())
-            result = pa.schema([_plain(schema.field(name)) for name in [*wanted, PERIOD]]).empty_table()
+            empty = [_plain(pa.field(name, kinds[name])) for name in wanted]
+            result = pa.schema([*empty, pa.field(PERIOD, pa.string())]).empty_table()
         return (
             result.select([*wanted, PERIOD])
             if columns is None or PERIOD in columns

@@ -17,6 +17,7 @@ from core.errors import GateRefused
 from core.state import Receipt, StateDatabase
 from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
+from expectations.plausibility import Finding
 from expectations.suite import suite_hash
 from expectations.validate import ValidationOutcome
 
@@ -31,16 +32,21 @@ def write_receipt(
     content_hash: str,
     outcome: ValidationOutcome,
     clock: Clock,
+    blocking: Sequence[Finding] = (),
 ) -> int:
-    """Keep what a validation said of one partition's content, pass or fail; returns the receipt's number."""
+    """Keep what a validation said of one partition's content, pass or fail; returns the receipt's number.
+
+    `blocking` findings (of days that aren't reconciled) fail it as a broken rule does.
+    """
+    failures = [*outcome.failures, *(f"{one.check}: {one.rows} of {one.of} rows" for one in blocking)]
     with state.session() as session:
         receipt = Receipt(
             table=table,
             partition=partition,
             content_hash=content_hash,
             suite_hash=outcome.suite_hash,
-            passed=outcome.passed,
-            failures={"failures": list(outcome.failures), "counts": dict(outcome.counts)},
+            passed=not failures,
+            failures={"failures": failures, "counts": dict(outcome.counts)},
             rows=outcome.counts["rows"],
             validated_at=clock.now(),
         )

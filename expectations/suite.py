@@ -48,7 +48,8 @@ def rules_of(contract: Contract) -> tuple[Rule, ...]:
     stored = [field.name for field in schema.arrow_with_envelope()]
     rules = [Rule("columns", (*stored, "period", MONTHS_LATE)), Rule("row_count", minimum=1)]
     # The envelope is intake's own work; each rule costs Great Expectations some 5 ms a partition.
-    rules.append(Rule("not_null", ("subject_no",)))
+    if schema.has_subject:
+        rules.append(Rule("not_null", ("subject_no",)))
     for column in schema.columns:
         if column.name in ("subject_id", "period"):
             continue

@@ -60,6 +60,7 @@ def fold_partition(
             "revision",
             "row_no",
         ],
+        schema=schema.arrow_with_envelope(),
     )
     facts = fold_month(raw, definition, schema, resolver(schema, state, definition.raw_table, period))
     store.replace(definition.fact_table, period, facts)

@@ -12,6 +12,7 @@ from rich.text import Text
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
+from gscene.contracts import contracts
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.migrate import migrate
@@ -44,6 +45,7 @@ for command in (
     run,
     up,
     doctor,
+    contracts,
     migrate,
 ):
     cli.add_command(command)

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from core.definition_file import Bilingual
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from pipelines.partitions import as_of_months
 
 DATA_ENGINEERS = "team:data-engineering"
@@ -24,19 +24,19 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 ONE_RUN = dg.BackfillPolicy.single_run()
 
 
-def asset_key(layer: str, kind: SubjectKind, name: str) -> dg.AssetKey:
-    """Keys are layer, subject, name: `raw/enterprise/invoice`."""
-    return dg.AssetKey([layer, str(kind), name])
+def asset_key(layer: str, owner: TableOwner, name: str) -> dg.AssetKey:
+    """Keys are layer, whose rows, name: `raw/enterprise/invoice`, `raw/shared/mk_campaign`."""
+    return dg.AssetKey([layer, str(owner), name])
 
 
-def style(layer: str, kind: SubjectKind, name: str, owner: str, kinds: set[str]) -> dict[str, Any]:
+def style(layer: str, owner: TableOwner, name: str, team: str, kinds: set[str]) -> dict[str, Any]:
     """Arguments common to all assets of a layer."""
     return {
-        "key": asset_key(layer, kind, name),
+        "key": asset_key(layer, owner, name),
         "group_name": layer,
-        "owners": [owner],
+        "owners": [team],
         "kinds": kinds,
-        "tags": {"subject": str(kind), "layer": layer},
+        "tags": {"subject": str(owner), "layer": layer},
         "partitions_def": as_of_months,
         "backfill_policy": ONE_RUN,
     }

@@ -19,6 +19,7 @@ from pipelines.jobs import jobs, schedules
 from pipelines.label_assets import label_asset
 from pipelines.lead_assets import lead_asset
 from pipelines.model_assets import model_asset, score_asset
+from pipelines.plausibility_checks import plausibility_check
 from pipelines.raw_assets import raw_asset, suite_check
 from pipelines.sensors import waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
@@ -63,9 +64,12 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
 def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
     assets, checks = [], []
     for contract in plan.contracts.values():
-        for kind in contract.subjects:
-            assets.append(raw_asset(contract, kind))
-            checks.append(suite_check(contract, kind))
+        for owner in contract.owners:
+            probes = plan.probes.get(contract.table, ())
+            assets.append(raw_asset(contract, owner))
+            checks.append(suite_check(contract, owner, probes))
+            if probes:
+                checks.append(plausibility_check(contract, owner, probes))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
     labels: dict[tuple[SubjectKind, str], Label] = {}

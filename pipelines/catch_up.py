@@ -13,7 +13,7 @@ import dagster as dg
 from core.derivation import require_fresh
 from core.errors import GateRefused, GsceneError, Refusal, TooFewOutcomes
 from core.months import Month, require_past
-from core.subject import SubjectKind
+from core.subject import TableOwner
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
 from features.fact_store import recipe_hash
@@ -55,11 +55,11 @@ def take_in_waiting(workplace: Workplace) -> None:
         raise refused
 
 
-def _unfinished(workplace: Workplace) -> dict[tuple[SubjectKind, str], list[Month]]:
+def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month]]:
     """Months with deliveries that wait, and months that an interrupted run left without a receipt or without their facts."""
     found = {key: set(months) for key, months in waiting_months(workplace.state).items()}
     for contract in workplace.blueprint.contracts.values():
-        for kind in contract.subjects:
+        for kind in contract.owners:
             table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
             accepted = accepted_by_period(workplace.state, table) if facts else {}
             rows = accepted_rows(workplace.state, kind, contract.table)
@@ -78,7 +78,7 @@ def _unfinished(workplace: Workplace) -> dict[tuple[SubjectKind, str], list[Mont
     return {key: sorted(months) for key, months in sorted(found.items())}
 
 
-def _facts_of(workplace: Workplace, kind: SubjectKind, table: str) -> list[FactDefinition]:
+def _facts_of(workplace: Workplace, kind: TableOwner, table: str) -> list[FactDefinition]:
     return [
         definition
         for (subject, _), definition in workplace.blueprint.facts.items()

@@ -4,20 +4,23 @@ from typing import Any
 
 import dagster as dg
 
-from core.subject import SubjectKind
+from core.months import Month
+from core.subject import TableOwner
 from expectations.contract import Contract
-from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
+from expectations.plausibility import Probe
+from pipelines.asset_style import asset_key, describe, style
 from pipelines.metadata import bars, numbers, table
 from pipelines.partitions import as_of_months, months_of
+from pipelines.plausibility_checks import findings_on
 from pipelines.workplace import Workplace
 from sources.month_intake import MonthTaken, take_in_month
 
 
-def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
-    """The asset `raw/<subject>/<table>`: accepted rows of the month's deliveries, with both clocks."""
+def raw_asset(contract: Contract, owner: TableOwner) -> dg.AssetsDefinition:
+    """The asset `raw/<owner>/<table>`: accepted rows of the month's deliveries, with both clocks."""
 
     @dg.asset(
-        **style("raw", kind, contract.table, DATA_ENGINEERS, kinds={"delta", "csv"}),
+        **style("raw", owner, contract.table, f"team:{contract.keeper}", kinds={"delta", "csv"}),
         description=describe(
             contract.grain,
             contract.title,
@@ -28,11 +31,11 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         months, rows = months_of(context), []
-        with workplace.progress.stage(contract.raw_table(kind), len(months)) as stage:
+        with workplace.progress.stage(contract.raw_table(owner), len(months)) as stage:
             for month in months:
                 taken = take_in_month(
-                    kind, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
-                    registry=workplace.registry(kind), state=workplace.state, archive=workplace.settings.archive,
+                    owner, contract.schema(), month, adapters=workplace.blueprint.adapters, store=workplace.store,
+                    registry=workplace.registry(owner), state=workplace.state, archive=workplace.settings.archive,
                     keys=workplace.settings.keys, clock=workplace.clock,
                 )  # fmt: skip
                 rows.append(taken.accepted)
@@ -44,9 +47,15 @@ def raw_asset(contract: Contract, kind: SubjectKind) -> dg.AssetsDefinition:
     return raw
 
 
-def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefinition:
-    """The blocking, partitioned check of a raw asset: runs the contract's suite and writes the receipt that readers demand."""
-    key = asset_key("raw", kind, contract.table)
+def suite_check(
+    contract: Contract, owner: TableOwner, probes: tuple[Probe, ...] = ()
+) -> dg.AssetChecksDefinition:
+    """The blocking, partitioned check of a raw asset: runs the contract's suite and writes the receipt that readers demand.
+
+    Of `probes` those that block (days that aren't reconciled) count as rules.
+    """
+    key = asset_key("raw", owner, contract.table)
+    blocking = tuple(probe for probe in probes if probe.blocks)
 
     @dg.asset_check(
         asset=key,
@@ -62,11 +71,16 @@ def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefiniti
         from expectations.validate import validate_partitions
 
         months = [str(month) for month in months_of(context.op_execution_context)]
-        there = set(workplace.store.partitions(contract.raw_table(kind)))
+        there = set(workplace.store.partitions(contract.raw_table(owner)))
         delivered = [month for month in months if month in there]
         failed, rows = [], 0
-        with workplace.progress.stage(f"validate {contract.raw_table(kind)}", len(delivered)) as stage:
-            for judged in validate_partitions(workplace.store, contract, contract.raw_table(kind), delivered):
+        findings_of = findings_on(workplace, contract, owner, blocking)
+        with workplace.progress.stage(f"validate {contract.raw_table(owner)}", len(delivered)) as stage:
+            for judged in validate_partitions(
+                workplace.store, contract, contract.raw_table(owner), delivered
+            ):
+                found = findings_of.of(Month.parse(judged.partition)) if blocking else ()
+                holds = tuple(one for one in found if one.blocks)
                 write_receipt(
                     workplace.state,
                     judged.table,
@@ -74,11 +88,14 @@ def suite_check(contract: Contract, kind: SubjectKind) -> dg.AssetChecksDefiniti
                     judged.content_hash,
                     judged.outcome,
                     workplace.clock,
+                    holds,
                 )
                 rows += judged.outcome.counts["rows"]
                 failed += [(judged.partition, failure) for failure in judged.outcome.failures]
+                failed += [(judged.partition, str(one)) for one in holds]
                 if len(months) > 1:
-                    _log_month(context, key, judged.partition, judged.outcome.passed, judged.outcome.counts)
+                    passed = judged.outcome.passed and not holds
+                    _log_month(context, key, judged.partition, passed, judged.outcome.counts)
                 stage.advance(note=judged.partition)
         told = numbers(
             {"rows": rows, "failures": len(failed), "months_without_delivery": len(months) - len(delivered)}
@@ -114,8 +131,13 @@ def _told(taken: MonthTaken) -> dict[str, Any]:
             "rows_delivered": taken.delivered,
             "rows_accepted": taken.accepted,
             "rows_left_out": sum(taken.left_out.values()),
+            "rows_quarantined": taken.quarantined,
+            "deliveries_held": taken.held,
+            "warnings": len(taken.warnings),
         }
     )
+    if taken.warnings:
+        told |= table("delivery warnings", ["delivery and check", "found"], sorted(taken.warnings.items()))
     if taken.left_out:
         told |= table("left out", ["reason", "rows"], sorted(taken.left_out.items()))
     return told

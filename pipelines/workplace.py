@@ -10,11 +10,12 @@ from core.clock import Clock, SystemClock
 from core.progress import Progress, SilentProgress
 from core.settings import Settings
 from core.state import StateDatabase
-from core.subject import SubjectKind
+from core.subject import SubjectKind, TableOwner
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
+from expectations.plausibility import Probe, load_probes
 from features.catalogue import FeatureSet, load_catalogue
 from features.fact_definition import FactDefinition, load_all_facts
 from models.definition import ModelDefinition, load_model_definitions
@@ -30,6 +31,7 @@ class Blueprint:
     facts: dict[tuple[SubjectKind, str], FactDefinition]
     feature_sets: dict[str, FeatureSet]
     models: dict[str, ModelDefinition]
+    probes: dict[str, tuple[Probe, ...]]
 
     @property
     def schemas(self) -> dict[str, TableSchema]:
@@ -49,6 +51,7 @@ def blueprint() -> Blueprint:
         facts=facts,
         feature_sets=load_catalogue(facts, schemas),
         models=load_model_definitions(),
+        probes=load_probes(),
     )
 
 
@@ -61,7 +64,7 @@ class Workplace:
     state: StateDatabase
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=SilentProgress)
-    _registries: dict[SubjectKind, SubjectRegistry] = field(default_factory=dict)
+    _registries: dict[TableOwner, SubjectRegistry] = field(default_factory=dict)
 
     @classmethod
     def open(cls, home: Path, clock: Clock | None = None, progress: Progress | None = None) -> Workplace:
@@ -83,10 +86,10 @@ class Workplace:
         """The definitions of the checkout."""
         return blueprint()
 
-    def registry(self, kind: SubjectKind) -> SubjectRegistry:
-        """Subject numbers of one kind."""
-        return self._registries.setdefault(kind, SubjectRegistry(self.store, kind))
+    def registry(self, owner: TableOwner) -> SubjectRegistry:
+        """Subject numbers of one kind; those of `shared` stay empty, as no row of a shared table is about a subject."""
+        return self._registries.setdefault(owner, SubjectRegistry(self.store, owner))
 
-    def trial_registry(self, kind: SubjectKind) -> SubjectRegistry:
+    def trial_registry(self, owner: TableOwner) -> SubjectRegistry:
         """Subject numbers of one kind on the trial lane."""
-        return SubjectRegistry(self.store, kind, "trial")
+        return SubjectRegistry(self.store, owner, "trial")

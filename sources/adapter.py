@@ -20,7 +20,8 @@ from core.errors import Refusal
 from core.money import FEN_PER_UNIT
 from core.subject import SubjectKind
 from core.table_schema import Column, ColumnType, TableSchema
-from sources.strict_csv import FileFormat
+from sources.file_format import FileFormat
+from sources.volume import Volume
 from sources.written_dates import DateForm
 
 FOLDER = Path(__file__).parent / "adapters"
@@ -97,6 +98,7 @@ class Adapter(Definition):
     sentinels: tuple[str, ...] = ()
     leave_out: tuple[LeaveOut, ...] = ()
     duplicates: Duplicates | None = None
+    volume: Volume = Volume()
 
     @model_validator(mode="after")
     def _ignored_means_unused(self) -> Adapter:

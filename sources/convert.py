@@ -8,7 +8,7 @@ never its content.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
@@ -30,14 +30,15 @@ FIRST_LINE = 2
 @dataclass(frozen=True)
 class Converted:
     """`rows`: canonical business columns without subject and period, then `row_no` (1 is the first row of the
-    file); `subject_codes`: the normalised key of each row; `left_out`: rows by reason. Delivered = rows +
-    sum(left_out).
+    file); `subject_codes`: the normalised key of each row; `left_out`: rows by reason; `absorbed`: cells by what the adapter
+    put up with. Delivered = rows + sum(left_out).
     """
 
     rows: pa.Table
     subject_codes: pa.Array
     left_out: dict[str, int]
     delivered: int
+    absorbed: dict[str, int] = field(default_factory=dict)
 
 
 class DeliveredRows:

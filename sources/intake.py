@@ -1,51 +1,70 @@
-"""Intake: a received delivery becomes rows of `raw/<subject>/<table>`, whole or not at all.
+"""Intake: a received delivery becomes rows of `raw/<owner>/<table>` (`trial/…` on the trial lane), whole or not at all.
 
-The order is: bytes against the manifest before they are opened, structure, identities, counts and sums, types
-and codes; then one commit to the table, then the ledger. A process killed between those two leaves a delivery
-that is RECEIVED with its rows in place: readers don't see it yet (`sources.versions`), and running intake
-again finds the rows and completes the ledger.
+The order is: bytes against the manifest before they are opened; then, in a process of its own, structure, identities, counts
+and sums, types and codes; what is well-formed and still can't be right; then one commit to the table, then the ledger. A
+process killed between those two leaves a delivery that is RECEIVED with its rows in place: readers don't see it yet
+(`sources.versions`), and running intake again finds the rows and completes the ledger.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy.orm import Session
 
-from core.audit import record
 from core.clock import Clock
 from core.errors import GsceneError, Refusal
-from core.months import Month
+from core.kill_point import kill_point
 from core.state import Delivery, LeftOut, StateDatabase
+from core.subject import owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from sources.adapter import Adapter
-from sources.arrivals import ACCEPTED, ACTOR, REFUSED, recorded_refusal, tell_refusal
-from sources.convert import Converted, DeliveredRows, check_control_sums, convert
+from sources.arrivals import archived_files
+from sources.confined_reader import ConfinedReader, Reader
+from sources.convert import Converted
 from sources.delivery import Manifest, sha256_of
-from sources.identity import refuse_identities
+from sources.delivery_receipt import issue, write_receipts
+from sources.file_format import Limits
+from sources.ledger import (
+    ACCEPTED,
+    HELD,
+    QUARANTINED,
+    RECEIVED,
+    SUPERSEDED,
+    audit,
+    raw_table_of,
+    recorded_refusal,
+    refuse,
+    same_feed,
+    supersede,
+)
 from sources.migration.rekeyed import subject_numbers
+from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
-from sources.strict_csv import Limits, read_strict_csv
-from sources.versions import folder_of_lane
+from sources.reading import ReadingJob
 
 
 @dataclass(frozen=True)
 class IntakeResult:
-    """What one delivery brought: delivered = accepted + sum of `left_out` by reason. `repeated`: it was in
-    already.
+    """What one delivery brought, in source rows: delivered = accepted + sum of `left_out` by reason + quarantined.
+    `repeated`: it was settled already. A superseded delivery brings nothing.
     """
 
     delivery_no: int
     raw_table: str
     period: str
+    state: str
     delivered: int
     accepted: int
     left_out: dict[str, int]
+    quarantined: int = 0
     repeated: bool = False
 
 
@@ -61,75 +80,133 @@ def take_in(
     keys: Path,
     clock: Clock,
     limits: Limits | None = None,
+    reader: Reader | None = None,
+    receipts: Path | None = None,
 ) -> IntakeResult:
-    """Take one delivery in. A no-op for an accepted one; raises the recorded Refusal again for a refused one.
+    """Take one delivery in. A no-op for an accepted or superseded one; raises the recorded Refusal again for one that is
+    refused, held or quarantined.
 
-    `registry` numbers the subjects of the adapter's kind; `archive` and `keys` are the home's folders. On a
-    Refusal nothing is written but the ledger entry (reason code, place, remedy), and the same Refusal is
-    raised.
+    `registry` numbers the subjects of the adapter's kind; `archive` and `keys` are the home's folders. `reader` reads the
+    files, by default in a confined process. On a Refusal nothing is written but the ledger entry (reason code, place,
+    remedy) and the source's receipt, and the same Refusal is raised.
     """
+    folder = receipts or archive.parent / "out" / "receipts"
+    try:
+        result = _take_in(
+            delivery_no, adapter, schema, store, registry, state, archive, keys, clock, limits or Limits(),
+            reader or confined_reader().read,
+        )  # fmt: skip
+    finally:
+        write_receipts(state, folder, keys, delivery_no)
+    kill_point("intake.after_receipt")
+    return result
+
+
+@cache
+def confined_reader() -> ConfinedReader:
+    """The one warm reading process of this program."""
+    return ConfinedReader()
+
+
+def _take_in(
+    delivery_no: int,
+    adapter: Adapter,
+    schema: TableSchema,
+    store: TableStore,
+    registry: SubjectRegistry,
+    state: StateDatabase,
+    archive: Path,
+    keys: Path,
+    clock: Clock,
+    limits: Limits,
+    reader: Reader,
+) -> IntakeResult:
     with state.session() as session:
         entry = session.get(Delivery, delivery_no)
         if entry is None:
             raise GsceneError(f"the ledger has no delivery {delivery_no}.", "Receive it first.")
-        if entry.state == ACCEPTED:
-            return _result(entry)
-        if entry.state == REFUSED:
-            raise recorded_refusal(entry)
+        if entry.state != RECEIVED:
+            return _settled(entry)
+        by = _superseded_by(session, entry)
+        if by is not None:
+            supersede(session, clock, entry, by)
+            return replace(_result(entry), repeated=False)
     manifest = Manifest.model_validate(entry.manifest)
-    if registry.lane != entry.lane:
-        raise GsceneError(
-            f"delivery {delivery_no} is on the lane {entry.lane}.", "Give that lane's registry."
-        )
     try:
-        converted = _converted(entry, manifest, adapter, schema, archive / entry.archive, limits)
-        rows = _with_subjects(converted, entry, adapter, schema, registry, keys, state)
+        job = _job(entry, manifest, adapter, schema, archive, limits)
+        converted = reader(job)
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise
-    table = raw_table_of(entry)
-    if rows.num_rows and not _holds(store, table, manifest.period, delivery_no):
-        # No application version: deliveries of a month may be taken in in any order, and a lower number must
-        # not be lost.
-        store.append(table, manifest.period, rows, metadata={"delivery_no": str(delivery_no)})
-    return _accept(state, clock, delivery_no, converted, adapter)
+    kill_point("intake.after_read")
+    with store.writer(raw_table_of(entry) + ".intake"):
+        return _settle(delivery_no, converted, adapter, schema, store, registry, state, keys, clock)
 
 
-def _converted(
-    entry: Delivery,
-    manifest: Manifest,
+def _settle(
+    delivery_no: int,
+    converted: Converted,
     adapter: Adapter,
     schema: TableSchema,
-    file: Path,
-    limits: Limits | None,
-) -> Converted:
-    stated = manifest.file
+    store: TableStore,
+    registry: SubjectRegistry,
+    state: StateDatabase,
+    keys: Path,
+    clock: Clock,
+) -> IntakeResult:
+    """Judge, write and account for converted rows; whoever holds the table's intake lock is alone with it."""
+    with state.session() as session:
+        entry = session.get_one(Delivery, delivery_no)
+        if entry.state != RECEIVED:
+            # Another process was here while we read.
+            return _settled(entry)
+        judged = judge(session, entry, converted, adapter, schema, _accepted_rows(converted))
+        if judged.doubt is not None:
+            entry.rows_delivered, entry.warnings = converted.delivered, judged.warnings
+            refuse(session, clock, entry, judged.doubt)
+    if judged.doubt is not None:
+        raise judged.doubt
+    table = raw_table_of(entry)
+    numbered = _registry_of(entry, registry, store)
+    try:
+        rows = _with_subjects(converted, entry, adapter, schema, numbered, keys, state)
+    except Refusal as refusal:
+        _refuse(state, clock, delivery_no, refusal)
+        raise
+    kill_point("intake.after_subjects")
+    if rows.num_rows and not _holds(store, table, entry.period, delivery_no):
+        # No application version: deliveries of a month may be taken in in any order, and a lower number must
+        # not be lost.
+        store.append(table, entry.period, rows, metadata={"delivery_no": str(delivery_no)})
+    kill_point("intake.after_append")
+    with state.session() as session:
+        result = _accept(
+            session, store, clock, session.get_one(Delivery, delivery_no), converted, adapter, judged
+        )
+    kill_point("intake.after_ledger")
+    return result
+
+
+def _job(
+    entry: Delivery, manifest: Manifest, adapter: Adapter, schema: TableSchema, archive: Path, limits: Limits
+) -> ReadingJob:
+    """The bytes are the archived ones and the ones that the manifest describes; only then may anybody open them."""
     _check_adapter(manifest, adapter)
-    if not file.is_file() or sha256_of(file) != entry.content_sha256:
-        raise GsceneError(
-            f"the archive no longer holds the bytes of delivery {entry.delivery_no}.",
-            f"Restore {file} from backup.",
-        )
-    if entry.content_sha256 != stated.sha256 or file.stat().st_size != stated.bytes:
-        raise Refusal(
-            "REFUSED/CHECKSUM",
-            "the file's bytes aren't the ones that the manifest describes.",
-            file=stated.name,
-            remedy="The file was cut off or changed on the way: have the source send it again.",
-        )
-    table = read_strict_csv(file, adapter.file, adapter.source_columns, name=stated.name, limits=limits)
-    delivered = DeliveredRows(table, stated.name)
-    refuse_identities(delivered)
-    if delivered.rows != stated.rows:
-        raise Refusal(
-            "REFUSED/ROWCOUNT",
-            f"{delivered.rows} rows came, the manifest says {stated.rows}.",
-            file=stated.name,
-            line=delivered.rows + 1,
-            remedy="The export was cut off: have the source send the period again.",
-        )
-    check_control_sums(delivered, adapter, manifest.control_sums)
-    return convert(delivered, adapter, schema, Month.parse(manifest.period))
+    paths = archived_files(entry, archive)
+    for path, stated in zip(paths, manifest.files, strict=True):
+        if not path.is_file() or sha256_of(path) != path.name:
+            raise GsceneError(
+                f"the archive no longer holds the bytes of delivery {entry.delivery_no}.",
+                f"Restore {path} from backup.",
+            )
+        if path.name != stated.sha256 or path.stat().st_size != stated.bytes:
+            raise Refusal(
+                "REFUSED/CHECKSUM",
+                "the file's bytes aren't the ones that the manifest describes.",
+                file=stated.name,
+                remedy="The file was cut off or changed on the way: have the source send it again.",
+            )
+    return ReadingJob.of(manifest, paths, adapter, schema, limits)
 
 
 def _check_adapter(manifest: Manifest, adapter: Adapter) -> None:
@@ -149,6 +226,29 @@ def _check_adapter(manifest: Manifest, adapter: Adapter) -> None:
         )
 
 
+def _superseded_by(session: Session, entry: Delivery) -> Delivery | None:
+    """A standing full delivery of a higher revision of the same month that had come before this one."""
+    return next(
+        (
+            other
+            for other in same_feed(session, entry, entry.period)
+            if other.state == ACCEPTED
+            and other.withdrawn_at is None
+            and other.mode == "full"
+            and other.revision > entry.revision
+            and other.received_at <= entry.received_at
+        ),
+        None,
+    )
+
+
+def _registry_of(entry: Delivery, registry: SubjectRegistry, store: TableStore) -> SubjectRegistry:
+    """A platform on trial numbers its subjects apart, so that the live numbering knows nothing of it."""
+    if entry.lane == registry.lane:
+        return registry
+    return SubjectRegistry(store, owner_of(entry.subject), "trial" if entry.lane == "trial" else "live")
+
+
 def _with_subjects(
     converted: Converted,
     entry: Delivery,
@@ -159,27 +259,24 @@ def _with_subjects(
     state: StateDatabase,
 ) -> pa.Table:
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject."""
-    codes = converted.subject_codes
-    subject_ids = codes
-    if adapter.key.pseudonymise:
-        subject_ids = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, codes)
-    numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
-    order = pa.array(np.argsort(numbers, kind="stable"))
-    count = len(numbers)
-    columns = {
-        **{name: converted.rows.column(name) for name in converted.rows.column_names},
-        "subject_no": pa.array(numbers),
-        "received_at": pa.repeat(pa.scalar(entry.received_at, pa.timestamp("us", tz="UTC")), count),
-        "delivery_no": pa.repeat(pa.scalar(entry.delivery_no, pa.int32()), count),
-        "revision": pa.repeat(pa.scalar(entry.revision, pa.int32()), count),
-    }
+    count = converted.rows.num_rows
+    columns = {name: converted.rows.column(name) for name in converted.rows.column_names}
+    order = None
+    if schema.has_subject:
+        codes = converted.subject_codes
+        subject_ids = codes
+        if adapter.key.pseudonymise:
+            subject_ids = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, codes)
+        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
+        columns["subject_no"] = pa.array(numbers)
+        if (np.diff(numbers) < 0).any():
+            order = pa.array(np.argsort(numbers, kind="stable"))
+    columns["received_at"] = pa.repeat(pa.scalar(entry.received_at, pa.timestamp("us", tz="UTC")), count)
+    columns["delivery_no"] = pa.repeat(pa.scalar(entry.delivery_no, pa.int32()), count)
+    columns["revision"] = pa.repeat(pa.scalar(entry.revision, pa.int32()), count)
     target = schema.arrow_with_envelope()
-    return pa.table([columns[name] for name in target.names], schema=target).take(order)
-
-
-def raw_table_of(entry: Delivery) -> str:
-    """Table-store name of an entry's rows: `raw/<owner>/<table>`, or `trial/…` for a platform on trial."""
-    return f"{folder_of_lane(entry.lane)}/{entry.subject}/{entry.table}"
+    rows = pa.table([columns[name] for name in target.names], schema=target)
+    return rows if order is None else rows.take(order)
 
 
 def _holds(store: TableStore, table: str, period: str, delivery_no: int) -> bool:
@@ -190,56 +287,75 @@ def _holds(store: TableStore, table: str, period: str, delivery_no: int) -> bool
     return bool(pc.any(pc.equal(numbers.column("delivery_no"), delivery_no)).as_py())
 
 
+def _accepted_rows(converted: Converted) -> int:
+    """Source rows that count."""
+    return converted.delivered - sum(converted.left_out.values())
+
+
 def _accept(
-    state: StateDatabase, clock: Clock, delivery_no: int, converted: Converted, adapter: Adapter
+    session: Session,
+    store: TableStore,
+    clock: Clock,
+    entry: Delivery,
+    converted: Converted,
+    adapter: Adapter,
+    judged: Judged,
 ) -> IntakeResult:
-    with state.session() as session:
-        entry = session.get_one(Delivery, delivery_no)
-        if entry.state == ACCEPTED:
-            return _result(entry)
-        entry.state = ACCEPTED
-        entry.rows_delivered = converted.delivered
-        entry.rows_accepted = converted.rows.num_rows
-        entry.left_out = [
-            LeftOut(reason=reason, rows=rows) for reason, rows in sorted(converted.left_out.items())
-        ]
-        details = {
-            "delivery_no": delivery_no,
-            "delivered": entry.rows_delivered,
-            "accepted": entry.rows_accepted,
-            "left_out": dict(converted.left_out),
-            "adapter_hash": adapter.definition_hash,
-        }
-        record(
-            session,
-            clock,
-            ACTOR,
-            "delivery.accepted",
-            f"{entry.source}/{entry.table}/{entry.period}",
-            details,
-        )
-        result = _result(entry)
-    return IntakeResult(**{**vars(result), "repeated": False})
+    """Enter in the ledger what is in the table; all of it in the caller's transaction."""
+    entry.state, entry.reason, entry.place, entry.remedy = ACCEPTED, None, None, None
+    entry.rows_delivered = converted.delivered
+    entry.rows_accepted = _accepted_rows(converted)
+    entry.rows_made = converted.rows.num_rows
+    entry.rows_quarantined = 0
+    told = {"absorbed": converted.absorbed} if converted.absorbed else {}
+    entry.figures, entry.warnings = dict(judged.figures), (judged.warnings | told) or None
+    entry.left_out = [LeftOut(reason=reason, rows=n) for reason, n in sorted(converted.left_out.items())]
+    details = {
+        "delivered": entry.rows_delivered,
+        "accepted": entry.rows_accepted,
+        "left_out": dict(converted.left_out),
+        "warnings": sorted(judged.warnings),
+        "adapter_hash": adapter.definition_hash,
+    }
+    audit(session, clock, entry, "accepted", details)
+    issue(session, clock, entry)
+    if entry.mode == "full":
+        _replace_what_waits(session, clock, entry)
+    return replace(_result(entry), repeated=False)
+
+
+def _replace_what_waits(session: Session, clock: Clock, entry: Delivery) -> None:
+    """A whole corrected revision settles what a lower one was held for."""
+    for other in same_feed(session, entry, entry.period):
+        doubted = other.state == QUARANTINED or (other.state == HELD and other.reason == "HELD/VOLUME")
+        if doubted and other.revision < entry.revision:
+            supersede(session, clock, other, entry)
 
 
 def _refuse(state: StateDatabase, clock: Clock, delivery_no: int, refusal: Refusal) -> None:
     with state.session() as session:
         entry = session.get_one(Delivery, delivery_no)
-        tell_refusal(entry, refusal)
-        details = {"delivery_no": delivery_no, "reason": refusal.code, "place": refusal.place}
-        record(
-            session, clock, ACTOR, "delivery.refused", f"{entry.source}/{entry.table}/{entry.period}", details
-        )
+        if entry.state == RECEIVED:
+            refuse(session, clock, entry, refusal)
+
+
+def _settled(entry: Delivery) -> IntakeResult:
+    """What became of a delivery that doesn't wait any more."""
+    if entry.state in (ACCEPTED, SUPERSEDED):
+        return _result(entry)
+    raise recorded_refusal(entry)
 
 
 def _result(entry: Delivery) -> IntakeResult:
-    """What the ledger tells of an accepted delivery."""
+    """What the ledger tells of a settled delivery."""
     return IntakeResult(
         entry.delivery_no,
         raw_table_of(entry),
         entry.period,
+        entry.state,
         entry.rows_delivered or 0,
         entry.rows_accepted or 0,
         {left.reason: left.rows for left in entry.left_out},
+        entry.rows_quarantined or 0,
         repeated=True,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -12,27 +13,31 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, StateDatabase
-from core.subject import SubjectKind
+from core.subject import TableOwner, owner_of
 from core.subject_registry import Lane, SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from sources.adapter import Adapter
-from sources.arrivals import ACCEPTED, RECEIVED
 from sources.intake import take_in
+from sources.ledger import ACCEPTED, HELD, QUARANTINED, RECEIVED
 
 
 @dataclass(frozen=True)
 class MonthTaken:
-    """What the ledger holds of one table and month: accepted deliveries, rows delivered = accepted + left out by reason."""
+    """What the ledger holds of one table and month: accepted deliveries, source rows delivered = accepted + left out by
+    reason + quarantined; `warnings` by delivery and check; how many deliveries are held."""
 
     deliveries: int
     delivered: int
     accepted: int
     left_out: dict[str, int]
+    quarantined: int = 0
+    warnings: dict[str, str] = field(default_factory=dict)
+    held: int = 0
 
 
 def take_in_month(
-    kind: SubjectKind,
+    kind: TableOwner,
     schema: TableSchema,
     month: Month,
     *,
@@ -67,8 +72,8 @@ def take_in_month(
 
 def waiting_months(
     state: StateDatabase, lane: Lane = "live"
-) -> dict[tuple[SubjectKind, str], dict[Month, int]]:
-    """Months with deliveries that wait, in order, by subject kind and table; each with its highest waiting delivery_no."""
+) -> dict[tuple[TableOwner, str], dict[Month, int]]:
+    """Months with deliveries that wait, in order, by owner and table; each with its highest waiting delivery_no."""
     key = (Delivery.subject, Delivery.table, Delivery.period)
     query = (
         select(*key, func.max(Delivery.delivery_no))
@@ -76,17 +81,18 @@ def waiting_months(
         .group_by(*key)
         .order_by(*key)
     )
-    found: dict[tuple[SubjectKind, str], dict[Month, int]] = {}
+    found: dict[tuple[TableOwner, str], dict[Month, int]] = {}
     with state.session() as session:
         for subject, table, period, number in session.execute(query):
-            found.setdefault((SubjectKind(subject), table), {})[Month.parse(period)] = number
+            found.setdefault((owner_of(subject), table), {})[Month.parse(period)] = number
     return found
 
 
-def accepted_rows(state: StateDatabase, kind: SubjectKind, table: str) -> dict[str, int]:
-    """Rows that the ledger has accepted, by period: what the raw months of a table should hold."""
+def accepted_rows(state: StateDatabase, kind: TableOwner, table: str) -> dict[str, int]:
+    """Canonical rows that the ledger has accepted, by period: what the raw months of a table should hold. Rows of withdrawn
+    deliveries lie there still: they were known once."""
     query = (
-        select(Delivery.period, func.sum(Delivery.rows_accepted))
+        select(Delivery.period, func.sum(Delivery.rows_made))
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.state == ACCEPTED)
         .where(Delivery.lane == "live")
         .group_by(Delivery.period)
@@ -95,9 +101,7 @@ def accepted_rows(state: StateDatabase, kind: SubjectKind, table: str) -> dict[s
         return {period: int(rows or 0) for period, rows in session.execute(query)}
 
 
-def _waiting(
-    state: StateDatabase, kind: SubjectKind, table: str, month: Month, lane: Lane
-) -> list[tuple[int, str]]:
+def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane) -> list[tuple[int, str]]:
     query = (
         select(Delivery.delivery_no, Delivery.adapter)
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month))
@@ -108,16 +112,14 @@ def _waiting(
         return [(number, adapter) for number, adapter in session.execute(query)]
 
 
-def _taken(state: StateDatabase, kind: SubjectKind, table: str, month: Month, lane: Lane) -> MonthTaken:
+def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane) -> MonthTaken:
     query = select(Delivery).where(
-        Delivery.subject == str(kind),
-        Delivery.table == table,
-        Delivery.period == str(month),
-        Delivery.state == ACCEPTED,
+        Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month),
         Delivery.lane == lane,
     )
     with state.session() as session:
-        entries = list(session.scalars(query))
+        every = list(session.scalars(query))
+        entries = [entry for entry in every if entry.state == ACCEPTED and entry.withdrawn_at is None]
         left_out: dict[str, int] = {}
         for entry in entries:
             for left in entry.left_out:
@@ -127,4 +129,11 @@ def _taken(state: StateDatabase, kind: SubjectKind, table: str, month: Month, la
         sum(e.rows_delivered or 0 for e in entries),
         sum(e.rows_accepted or 0 for e in entries),
         left_out,
+        sum(e.rows_quarantined or 0 for e in entries),
+        {
+            f"{e.delivery_no} {check}": json.dumps(told)
+            for e in entries
+            for check, told in (e.warnings or {}).items()
+        },
+        sum(entry.state in (HELD, QUARANTINED) for entry in every),
     )

@@ -8,9 +8,7 @@ Of the deliveries received by the cutoff, with feed = (source, period):
    row. A revision that comes after a higher one of its feed counts as received with that one, so the higher
    wins.
 3. A table without a business key keeps every row that rule 1 leaves.
-
-Rows of a withdrawn delivery (a platform's, once another has taken its place) aren't known from the moment of
-the withdrawal on; before it they are what they were.
+4. A delivery that was withdrawn isn't known from that moment on; rules 1 to 3 then hold as if it had never come.
 
 Rules 1 and 2 look at each feed by its source, which the ledger knows: two sources may fill the same table and
 month (invoices issued and received) without replacing each other. Both rules use nothing received later, so
@@ -30,7 +28,7 @@ from sqlalchemy import select
 from core.errors import GsceneError
 from core.state import Delivery, StateDatabase
 from core.table_schema import TableSchema
-from sources.arrivals import ACCEPTED
+from sources.ledger import ACCEPTED, FOLDERS
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,15 @@ class KnownDelivery:
     accepted: bool = True
     withdrawn_at: datetime | None = None
 
-    def known_at(self, moment: datetime) -> bool:
-        """Whether its rows counted at that moment: accepted, received by then, and not yet withdrawn."""
-        withdrawn = self.withdrawn_at is not None and self.withdrawn_at <= moment
-        return self.accepted and self.received_at <= moment and not withdrawn
+    def known_at(self, cutoff: datetime) -> bool:
+        """Whether its rows were known at a moment: accepted (as the ledger is now), received by then, not withdrawn by then."""
+        standing = self.withdrawn_at is None or self.withdrawn_at > cutoff
+        return self.accepted and self.received_at <= cutoff and standing
 
 
 def lane_of_folder(folder: str) -> str:
     """The ledger's lane of a table-store folder: `raw` holds what is live, `trial` what a platform on trial sends."""
-    return {"raw": "live", "trial": "trial"}[folder]
-
-
-def folder_of_lane(lane: str) -> str:
-    """The table-store folder of a ledger lane."""
-    return {"live": "raw", "trial": "trial"}[lane]
+    return next(lane for lane, name in FOLDERS.items() if name == folder)
 
 
 def ledger_deliveries(
@@ -101,16 +94,22 @@ class Resolver:
 
     @property
     def replacements(self) -> list[datetime]:
-        """Moments at which earlier rows went, sorted: a full delivery replaced them (one without rows empties its month), or
-        their delivery was withdrawn."""
-        received = {entry.received_at for entry in self.deliveries.values()}
-        return sorted(moment for moment in received | self._withdrawals if self.replaces(moment))
+        """Moments at which rows went, sorted: a full delivery replaced earlier ones (one without rows empties its month), or
+        a delivery was withdrawn."""
+        moments = {entry.received_at for entry in self.deliveries.values()}
+        moments |= {
+            entry.withdrawn_at for entry in self.deliveries.values() if entry.withdrawn_at is not None
+        }
+        return sorted(moment for moment in moments if self.replaces(moment))
 
     def replaces(self, moment: datetime) -> bool:
-        """Whether a full delivery received at this moment replaced rows of its feed that had come before, or a delivery was
-        withdrawn then."""
-        return moment in self._withdrawals or any(
-            entry.full and entry.accepted and entry.received_at == moment and self._came_before(entry)
+        """Whether rows that had come before went at this moment."""
+        return any(
+            entry.accepted
+            and (
+                entry.withdrawn_at == moment
+                or (entry.full and entry.received_at == moment and self._came_before(entry))
+            )
             for entry in self.deliveries.values()
         )
 
@@ -135,8 +134,8 @@ def resolver(
 
 
 def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
-    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from. A delivery that
-    was withdrawn stands there as its negative too: facts folded before that are stale."""
+    """Numbers of the accepted deliveries of a raw table by period, ascending: what its rows may be known from. A withdrawn
+    one stands there a second time, negative, because what is known changes by it too."""
     found: dict[str, list[int]] = {}
     for entry in ledger_deliveries(state, raw_table).values():
         if entry.accepted:

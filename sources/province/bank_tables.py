@@ -137,4 +137,10 @@ def mk_response(world: World, kind: SubjectKind, row: int, month: Month) -> Rows
     subject, event, day = (np.concatenate([piece[at] for piece in pieces]) for at in (1, 2, 3))
     names = [name for name, who, _, _ in pieces for _ in range(len(who))]
     assert event.max() < len(EVENTS)
-    return Rows(subject, {"campaign": pa.array(names, pa.string()), "event": event, "day": day})
+    columns = {
+        "event_id": numbered(f"EV{str(kind)[0].upper()}{month.first_day:%Y%m}", len(subject)),
+        "campaign": pa.array(names, pa.string()),
+        "event": event,
+        "day": day,
+    }
+    return Rows(subject, columns)

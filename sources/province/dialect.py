@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -19,14 +19,20 @@ from core.months import Month
 from sources.delivery import write_manifest
 from sources.province.feeds import Feed, Field
 from sources.province.regions import REGION_CODES
-from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, Rows
+from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, NO_MOMENT, Rows
 
 #: Days that date texts are prepared for.
 _FIRST_DAY = date(2010, 1, 1)
 _DAYS = 40 * 366
 _OFFSET = (_FIRST_DAY - date(1970, 1, 1)).days
-#: Fen have two digits after the point of a yuan and six after that of 万元.
-_PLACES = {"CNY": 2, "CNY_10K": 6}
+#: Fen have none of their own digits after a point, two after that of a yuan and six after that of 万元.
+_PLACES = {"FEN": 0, "CNY": 2, "CNY_10K": 6}
+
+_DAY_OF_MONTH: Mapping[str, Callable[[Month], date]] = {
+    "month": lambda month: month.first_day,
+    "first_day": lambda month: month.first_day,
+    "last_day": lambda month: month.last_day,
+}
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,12 @@ def to_frame(
     """The feed's table of strings; nothing sent is an empty string. `region` (subjects,) indexes REGION_CODES."""
     columns = {feed.key: pools[str(feed.subject)].take(pa.array(rows.subject))}
     for field in feed.fields:
-        if field.kind == "month":
-            columns[field.header] = _constant(month.first_day.strftime(field.form), len(rows))
+        if field.kind in _DAY_OF_MONTH:
+            day = _DAY_OF_MONTH[field.kind](month.plus(field.shift))
+            columns[field.header] = _constant(day.strftime(field.form), len(rows))
         elif field.kind == "region":
             columns[field.header] = pa.array(REGION_CODES).take(pa.array(region[rows.subject]))
-        elif field.kind == "fixed":
+        elif field.kind in ("fixed", "remark"):
             columns[field.header] = _constant(field.form, len(rows))
         else:
             columns[field.header] = _texts(field, rows.columns[field.column], pools)
@@ -97,6 +104,13 @@ def amounts(whole_fen: np.ndarray) -> pa.Array:
     return _amounts(whole_fen, _PLACES["CNY"])
 
 
+def amount_text(whole_fen: int, unit: str) -> str:
+    """A total of fen in a unit, for control sums; exact."""
+    places = _PLACES[unit]
+    sign, digits = "-" if whole_fen < 0 else "", f"{abs(whole_fen):0{places + 1}d}"
+    return f"{sign}{digits[: len(digits) - places]}.{digits[len(digits) - places :]}".rstrip(".")
+
+
 @cache
 def _date_texts(form: str) -> pa.Array:
     days = (_FIRST_DAY + timedelta(days=number) for number in range(_DAYS))
@@ -118,7 +132,7 @@ def _encoded(frame: pa.Table, feed: Feed) -> bytes:
         except pa.ArrowInvalid:
             if style == "needed":
                 raise
-    body = target.getvalue()
+    body = ("\ufeff".encode() if feed.bom else b"") + target.getvalue()
     return body if feed.encoding == "utf-8" or body.isascii() else body.decode().encode(feed.encoding)
 
 
@@ -130,6 +144,9 @@ def _texts(field: Field, values: np.ndarray | pa.Array, pools: Mapping[str, pa.A
         return texts.take(pa.array(np.where(values == NO_CODE, len(field.codes), values)))
     if field.kind == "date":
         return _date_texts(field.form).take(pa.array(np.where(values == NO_DAY, _DAYS, values - _OFFSET)))
+    if field.kind == "moment":
+        moments = pa.array(np.asarray(values, dtype=np.int64), pa.int64()).cast(pa.timestamp("s"))
+        return pc.if_else(pa.array(values != NO_MOMENT), pc.strftime(moments, format=field.form), "")
     if field.kind == "token":
         known = values != NO_CODE
         found = pools[field.form].take(pa.array(np.where(known, values, 0)))

@@ -34,21 +34,34 @@ def tax_vat_return(world: World, row: int, month: Month, rng: np.random.Generato
     sales = trade.sales[row - 1, who].astype(np.float64)
     corrected = restated(rng, "tax_vat_return", n)
     early = np.where(corrected, sales * rng.uniform(0.85, 1.05, n), sales)
-    first, final = (_return(who, amount, trade.tax_rate[who], filed, due) for amount in (early, sales))
+    rate = trade.tax_rate[who]
+    first = _return(who, early, rate, filed, due, month, np.zeros(n, dtype=np.int8))
+    final = _return(who, sales, rate, filed, due, month, (early != sales).astype(np.int8))
     return Versions(first, final, happened=filed)
 
 
-def _return(who: np.ndarray, sales: np.ndarray, rate: np.ndarray, filed: np.ndarray, due: int) -> Rows:
-    output = sales * rate
+def _return(
+    who: np.ndarray,
+    sales: np.ndarray,
+    rate: np.ndarray,
+    filed: np.ndarray,
+    due: int,
+    month: Month,
+    amended: np.ndarray,
+) -> Rows:
+    output, taxed = sales * rate, month.plus(-1)
     return Rows(
         who,
         {
+            "from": np.full(len(who), day_number(taxed.first_day)),
+            "to": np.full(len(who), day_number(taxed.last_day)),
             "sales": fen(sales),
             "output_tax": fen(output),
             "payable": fen(output * PAYABLE_SHARE),
             "filed": filed,
             "due": np.full(len(who), due),
             "zero": (sales == 0).astype(np.int8),
+            "amended": amended,
         },
     )
 
@@ -116,15 +129,17 @@ def gov_award(world: World, row: int, month: Month, rng: np.random.Generator) ->
     who = np.repeat(np.arange(len(awards)), awards)
     n = len(who)
     value = np.exp(rng.normal(np.log(300_000), 1.0, n))
+    role = rng.choice(3, size=n, p=[0.8, 0.12, 0.08]).astype(np.int8)
+    corrected = restated(rng, "gov_award", n)
+    day = day_number(month.first_day) + rng.integers(0, month.last_day.day, n)
     final = Rows(
         who,
         {
             "award": numbered(f"ZB{month.first_day:%Y%m}", n),
+            "awarded": day,
             "value": fen(np.round(value, -2)),
-            "role": rng.choice(3, size=n, p=[0.8, 0.12, 0.08]).astype(np.int8),
+            "role": role,
         },
     )
-    corrected = restated(rng, "gov_award", n)
     early = np.where(corrected, fen(np.round(value * 0.9, -2)), final.columns["value"])
-    day = day_number(month.first_day) + rng.integers(0, month.last_day.day, n)
     return Versions(final.with_columns(value=early), final, happened=day)

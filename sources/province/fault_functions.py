@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from core.months import Month
 from sources.province.feeds import Feed
-from sources.province.regions import RETIRED_REGION
+from sources.province.regions import LOST_REGION, RETIRED_REGION
 
 NULL_TOKENS = ("\\N", "暂无", "无", "NULL", "-")
 SENTINELS = ("9999-9-9", "2099-12-31", "1900-1-1")
@@ -27,12 +27,12 @@ _CHECKS = "10X98765432"
 
 @dataclass(frozen=True)
 class Context:
-    """What a fault may know beside the frame. `cumulative`: year-to-date texts of a header, one per row."""
+    """What a fault may know beside the frame. `instead`: texts of another month by header, one per row."""
 
     rng: np.random.Generator
     month: Month
     revision: int
-    cumulative: Mapping[str, pa.Array]
+    instead: Mapping[str, pa.Array]
     halfway: Month
 
     def some(self, rows: int, rate: float) -> np.ndarray:
@@ -116,13 +116,15 @@ def f10_two_editions(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     if context.month < context.halfway:
         return frame
     whole = np.ones(frame.num_rows, dtype=bool)
-    return _rewrite(frame, "xzlx", whole, context, (lambda cell: "11" if cell == "110" else cell,))
+    return _rewrite(
+        frame, feed.header("scheme"), whole, context, (lambda cell: "11" if cell == "110" else cell,)
+    )
 
 
 def f11_several_codes(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """`10101、10104` in one cell; 1 % of rows."""
     hit = context.some(frame.num_rows, 0.01)
-    return _rewrite(frame, "zsxm", hit, context, (lambda cell: "10101、10104",))
+    return _rewrite(frame, feed.header("item"), hit, context, (lambda cell: "10101、10104",))
 
 
 def f12_repeated(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
@@ -136,31 +138,46 @@ def f14_test_rows(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     count = max(1, int(context.rng.binomial(frame.num_rows, 0.0002)))
     rows = frame.take(pa.array(context.rng.integers(0, frame.num_rows, count)))
     rows = _set(rows, feed.key, pa.array([TEST_TOKEN] * count))
-    return pa.concat_tables([frame, _set(rows, "env_flag", pa.array(["1"] * count))])
+    return pa.concat_tables([frame, _set(rows, feed.test_flag, pa.array(["1"] * count))])
 
 
 def f15_mapped_twice(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """The person's own number also where the employer's belongs; the whole feed from half way on."""
-    return frame if context.month < context.halfway else _set(frame, "dwbh", frame.column(feed.key))
+    return (
+        frame
+        if context.month < context.halfway
+        else _set(frame, feed.header("employer"), frame.column(feed.key))
+    )
 
 
 def f19_cumulative(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """Sales since January instead of the month's; the whole feed."""
-    for header, texts in context.cumulative.items():
+    for header, texts in context.instead.items():
+        frame = _set(frame, header, texts)
+    return frame
+
+
+def f20b_month_before(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """The month before under this month's period, in the middle of the run: the feed was filled by the other period column."""
+    if context.month != context.halfway:
+        return frame
+    for header, texts in context.instead.items():
         frame = _set(frame, header, texts)
     return frame
 
 
 def f20_other_period(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """Back-payments under the month that the money is for (对应费款所属期), not the one that booked it."""
-    before = context.month.plus(-1).first_day.strftime("%Y%m")
-    return _rewrite(frame, "fkssq", _equals(frame.column("jfzt"), "3"), context, (lambda cell: before,))
+    month = feed.of_kind("month")[0]
+    before = context.month.plus(-1).first_day.strftime(month.form)
+    late = _equals(frame.column(feed.header("status")), "3")
+    return _rewrite(frame, month.header, late, context, (lambda cell: before,))
 
 
 def f21_retired_region(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """Codes of a county that became a district years ago; 1 % of rows."""
     hit = context.some(frame.num_rows, 0.01)
-    return _rewrite(frame, "xzqh", hit, context, (lambda cell: RETIRED_REGION,))
+    return _rewrite(frame, feed.of_kind("region")[0].header, hit, context, (lambda cell: RETIRED_REGION,))
 
 
 def f22_identity_number(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
@@ -168,14 +185,33 @@ def f22_identity_number(frame: pa.Table, feed: Feed, context: Context) -> pa.Tab
     hit = np.zeros(frame.num_rows, dtype=bool)
     hit[int(context.rng.integers(0, frame.num_rows))] = True
     number = identity_number(int(context.rng.integers(0, 1000)))
-    return _rewrite(frame, "bz", hit, context, (lambda cell: f"户主身份证{number}已核",))
+    return _rewrite(
+        frame, feed.of_kind("remark")[0].header, hit, context, (lambda cell: f"户主身份证{number}已核",)
+    )
 
 
 def f23_estimated(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
     """Reads that were estimated (rounded to 10, flagged); 4 % of bills. Negative consumption never leaves the supplier."""
     hit = context.some(frame.num_rows, 0.04)
-    frame = _rewrite(frame, "yl", hit, context, (lambda cell: f"{round(float(cell), -1):.2f}",))
-    return _rewrite(frame, "gcbz", hit, context, (lambda cell: "1",))
+    used, flag = feed.header("consumption"), feed.header("estimated")
+    frame = _rewrite(frame, used, hit, context, (lambda cell: f"{round(float(cell), -1):.2f}",))
+    return _rewrite(frame, flag, hit, context, (lambda cell: "1",))
+
+
+def f23b_changed_meter(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """A reading that starts again (meter changed, or once round) while the consumption is right; 0.3 %, at least one a file."""
+    hit = context.some(frame.num_rows, 0.003)
+    hit[int(context.rng.integers(0, frame.num_rows))] = True
+    header = feed.header("current")
+    return _rewrite(frame, header, hit, context, (lambda cell: f"{float(cell) % 10:.2f}",))
+
+
+def f16b_lost_region(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """One prefecture's rows didn't come in the middle month, with neither delivery."""
+    if context.month != context.halfway:
+        return frame
+    region = frame.column(feed.of_kind("region")[0].header)
+    return frame.filter(pc.not_equal(region, LOST_REGION))
 
 
 def f24_second_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
@@ -184,8 +220,18 @@ def f24_second_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Ta
     return _rewrite(frame, feed.key, hit, context, (_second_token,))
 
 
+def f24b_shared_pseudonym(frame: pa.Table, feed: Feed, context: Context) -> pa.Table:
+    """Several subjects under the pseudonym of one of them, whose phone they share; 0.2 % of rows, at least eight a file."""
+    count = min(max(8, round(0.002 * frame.num_rows)), frame.num_rows)
+    rows = context.rng.choice(frame.num_rows, size=count, replace=False)
+    hit = np.zeros(frame.num_rows, dtype=bool)
+    hit[rows] = True
+    shared = frame.column(feed.key)[int(rows[0])].as_py()
+    return _rewrite(frame, feed.key, hit, context, (lambda cell: shared,))
+
+
 def identity_number(serial: int) -> str:
-    """A resident identity number of nobody: region 430181 (retired), born 1900-01-01, MOD 11-2 check character."""
+    """A resident identity number of nobody: a region code retired in 2011, born 1900-01-01, MOD 11-2 check character."""
     digits = f"{RETIRED_REGION}19000101{serial % 1000:03d}"
     return (
         digits

@@ -6,6 +6,7 @@ Written as the sending systems would describe themselves, independently of the a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from core.subject import SubjectKind
 from sources.province.bank_codes import ARMS, CONSENT_KINDS, EVENTS, PURPOSES, REASONS, SCOPES
@@ -13,15 +14,18 @@ from sources.province.bank_codes import ARMS, CONSENT_KINDS, EVENTS, PURPOSES, R
 #: A closed list as one system writes it: (local code, Chinese label) in the order that `Rows` index.
 Codes = tuple[tuple[str, str], ...]
 
+Platform = Literal["city", "second_city", "province", "bank"]
+
 RESIDENT, ENTERPRISE = SubjectKind.RESIDENT, SubjectKind.ENTERPRISE
 
 
 @dataclass(frozen=True)
 class Field:
-    """One source column. `kind`: token, code, money, number, whole, date, text, or the constants month, region, fixed.
+    """One source column. `kind`: token, code, money, number, whole, date, moment, text, or the constants month, first_day,
+    last_day (of the month, `shift` months away), region, remark (nobody fills it in), fixed.
 
-    `column` names the column of `Rows`; `form` is a date form, a money unit (CNY, CNY_10K), a pool of tokens, or the constant.
-    `may_be_lost` marks amounts and codes without which a row still makes sense (fault F04 takes them away).
+    `column` names the column of `Rows`; `form` is a date form, a money unit (FEN, CNY, CNY_10K), a pool of tokens, or the
+    constant. `may_be_lost` marks amounts and codes without which a row still makes sense (fault F04 takes them away).
     """
 
     header: str
@@ -30,11 +34,16 @@ class Field:
     form: str = ""
     codes: Codes = ()
     may_be_lost: bool = False
+    shift: int = 0
 
 
 @dataclass(frozen=True)
 class Feed:
-    """One (subject, table) feed; `key` is the header of the subject's pseudonym."""
+    """One (subject, table) feed; `key` is the header of the subject's pseudonym.
+
+    `platform` says who sends it, `twin` which city feed tells the same truth; `key_version` whose key made its pseudonyms.
+    `test_flag` is the header of the column that marks test rows.
+    """
 
     adapter: str
     source: str
@@ -44,6 +53,11 @@ class Feed:
     fields: tuple[Field, ...]
     encoding: str = "gb18030"
     delimiter: str = "|"
+    platform: Platform = "city"
+    twin: str = ""
+    key_version: int = 1
+    test_flag: str = "env_flag"
+    bom: bool = False
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -53,7 +67,16 @@ class Feed:
     @property
     def is_bank(self) -> bool:
         """Whether the bank itself sends it: one revision, and clean."""
-        return self.source == "sim_bank"
+        return self.platform == "bank"
+
+    @property
+    def truth(self) -> str:
+        """The city feed whose truth it tells; its own name where it is that feed."""
+        return self.twin or self.adapter
+
+    def header(self, column: str) -> str:
+        """The header under which a column of `Rows` is sent; StopIteration where it isn't."""
+        return next(field.header for field in self.fields if field.column == column)
 
     def of_kind(self, *kinds: str) -> tuple[Field, ...]:
         """Its fields of these kinds."""
@@ -97,7 +120,7 @@ THEMES: Codes = tuple(
 
 def _city(*fields: Field) -> tuple[Field, ...]:
     """The columns every table of the city's exchange ends with; `bz` is a remark that nobody fills in."""
-    return (*fields, Field("xzqh", "region"), Field("bz", "fixed"), Field("env_flag", "fixed", form="0"))
+    return (*fields, Field("xzqh", "region"), Field("bz", "remark"), Field("env_flag", "fixed", form="0"))
 
 
 def _bill(subject: SubjectKind) -> tuple[Field, ...]:
@@ -112,6 +135,8 @@ def _bill(subject: SubjectKind) -> tuple[Field, ...]:
         Field("jfrq", "date", "paid", "%Y-%m-%d"),
         Field("dkbz", "code", "auto_debit", codes=YES_NO),
         Field("tgbz", "code", "cut", codes=YES_NO),
+        Field("zdbh", "text", "bill_no"),
+        Field("cbrq", "date", "read", "%Y-%m-%d"),
     )
 
 
@@ -130,6 +155,8 @@ CITY: tuple[Feed, ...] = (
             Field("jfjs", "money", "base", "CNY"),
             Field("grjfe", "money", "personal", "CNY", may_be_lost=True),
             Field("dwjfe", "money", "paid_by_employer", "CNY", may_be_lost=True),
+            Field("dzbz", "code", "received", codes=YES_NO),
+            Field("dyfkssq", "date", "money_for", "%Y%m"),
         ),
     ),
     Feed(
@@ -159,6 +186,7 @@ CITY: tuple[Feed, ...] = (
             Field("sdxm", "code", "income", codes=INCOME),
             Field("sre", "money", "gross", "CNY"),
             Field("kjse", "money", "tax", "CNY", may_be_lost=True),
+            Field("sbrq", "date", "filed", "%Y%m%d"),
         ),
     ),
     Feed(
@@ -175,6 +203,9 @@ CITY: tuple[Feed, ...] = (
             Field("sbrq", "date", "filed", "%Y%m%d"),
             Field("jzrq", "date", "due", "%Y%m%d"),
             Field("lsbbz", "code", "zero", codes=YES_NO),
+            Field("gzbz", "code", "amended", codes=YES_NO),
+            Field("skssqq", "date", "from", "%Y%m%d"),
+            Field("skssqz", "date", "to", "%Y%m%d"),
         ),
     ),
     Feed(
@@ -218,6 +249,7 @@ CITY: tuple[Feed, ...] = (
             Field("xmbh", "text", "award"),
             Field("zbje", "money", "value", "CNY_10K", may_be_lost=True),
             Field("gysjs", "code", "role", codes=ROLE, may_be_lost=True),
+            Field("zbrq", "date", "awarded", "%Y%m%d"),
         ),
     ),
 )
@@ -282,10 +314,21 @@ def _bank(subject: SubjectKind) -> tuple[Feed, ...]:
             Field("campaign_id", "text", "campaign"),
             Field("event", "code", "event", codes=_plain(*EVENTS)),
             Field("event_date", "date", "day", day),
+            Field("event_id", "text", "event_id"),
         ),
     }
     return tuple(
-        Feed(f"sim_bank_{table}_{subject}", "sim_bank", subject, table, "subject_token", fields, "utf-8", ",")
+        Feed(
+            f"sim_bank_{table}_{subject}",
+            "sim_bank",
+            subject,
+            table,
+            "subject_token",
+            fields,
+            "utf-8",
+            ",",
+            platform="bank",
+        )
         for table, fields in tables.items()
     )
 

@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from core.months import CHINA_TIME, Month
+from sources.province.feeds import Feed
 from sources.province.random_streams import stream
 from sources.province.rows import Rows, Versions
 
@@ -28,6 +29,9 @@ LATENESS = {
     "tax_arrears": (20, 60),
     "si_employer_month": (25, 70),
     "gov_award": (3, 20),
+    "util_account": (2, 10),
+    "hpf_person_month": (20, 50),
+    "hpf_employer_month": (20, 50),
 }
 #: Share of rows that are corrected after the first sending (dictionary, tables.csv).
 RESTATED = {
@@ -39,6 +43,8 @@ RESTATED = {
     "tax_arrears": 0.08,
     "si_employer_month": 0.12,
     "gov_award": 0.01,
+    "hpf_person_month": 0.06,
+    "hpf_employer_month": 0.06,
 }
 #: Days between the end of what a row is about and the first sending: a month for what is due one month later, and
 #: some 24 for meters, whose cycle ends about the tenth. Events count from their own day instead.
@@ -49,9 +55,16 @@ ALLOWED_DAYS = {
     "tax_arrears": 34,
     "si_employer_month": 34,
     "util_bill": 24,
+    "util_account": 34,
+    "hpf_person_month": 34,
+    "hpf_employer_month": 34,
 }
 _Z95 = 1.6448536
 _EPOCH = date(1970, 1, 1)
+#: What a source did with a row since it was last sent.
+INSERTED, UPDATED, DELETED = range(3)
+#: Days that the provincial platform takes to gather what the cities send.
+PROVINCE_DAYS = (2, 7)
 #: Days by which the late feed-month of fault F16 misses the knowledge cutoff.
 F16_DAYS = 7
 F16_FEED = "sim_city_util_resident"
@@ -68,7 +81,7 @@ def sending_day(month: Month, revision: int) -> date:
 
 
 def split(versions: Versions, table: str, month: Month, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """(rows of revision 1, rows of the supplement)."""
+    """(rows of revision 1, rows of the supplement), each with what the source did (`operation`), for dialects that tell it."""
     median, high = LATENESS[table]
     spread = np.log(high / median) / _Z95
     delay = median * np.exp(spread * rng.standard_normal(len(versions.final)))
@@ -79,7 +92,20 @@ def split(versions: Versions, table: str, month: Month, rng: np.random.Generator
     else:
         assert versions.happened is not None, f"{table} needs event days"
         known = versions.happened + delay <= day_number(sending_day(month, 1))
-    return versions.first.take(known), versions.final.take(~known | versions.changed())
+    first, final = versions.first, versions.final
+    place = np.arange(len(first))
+    first = first.with_columns(operation=np.full(len(first), INSERTED, dtype=np.int8), place=place)
+    final = final.with_columns(operation=np.where(known, UPDATED, INSERTED).astype(np.int8), place=place)
+    return first.take(known), final.take(~known | versions.changed())
+
+
+def withdraw(sent: tuple[Rows, Rows], gone: np.ndarray) -> tuple[Rows, Rows]:
+    """The two sendings of `split` with the rows of a mask over the first one withdrawn by the second."""
+    first, later = sent
+    rows = first.take(gone)
+    rows = rows.with_columns(operation=np.full(len(rows), DELETED, dtype=np.int8))
+    stays = ~np.isin(np.asarray(later.columns["place"]), np.asarray(rows.columns["place"]))
+    return first, later.take(stays).followed_by(rows)
 
 
 def restated(rng: np.random.Generator, table: str, count: int) -> np.ndarray:
@@ -95,3 +121,10 @@ def arrival(seed: int, adapter: str, month: Month, revision: int, late: bool = F
         month.plus(revision).first_day + timedelta(days=2), datetime.min.time(), CHINA_TIME
     )
     return third + timedelta(minutes=minutes, days=F16_DAYS if late else 0)
+
+
+def province_arrival(seed: int, feed: Feed, month: Month, revision: int) -> datetime:
+    """When the provincial platform's delivery arrives: two to seven days after the city's of the same content."""
+    low, high = PROVINCE_DAYS
+    later = int(stream(seed, "province arrival", feed.adapter, str(month), revision).integers(low, high + 1))
+    return arrival(seed, feed.truth, month, revision) + timedelta(days=later)

@@ -52,12 +52,17 @@ def enterprises(settings: ProvinceSettings) -> Population:
     return _population(settings, SubjectKind.ENTERPRISE, settings.enterprises, ENTERPRISE_COVERAGE)
 
 
-def tokens(seed: int, what: str, count: int) -> pa.StringArray:
-    """Pseudonyms of made-up numbers: HMAC-SHA-256 under a key that is derived from the seed, cut to 160 bits."""
-    key = hashlib.sha256(f"province {seed}".encode()).digest()
+def tokens(seed: int, what: str, count: int, key_version: int = 1) -> pa.StringArray:
+    """Pseudonyms of made-up numbers: HMAC-SHA-256 under a key that is derived from the seed, cut to 160 bits.
+
+    The cities' key is version 1, the provincial platform's version 2: the same number has another pseudonym there.
+    """
+    holder = "" if key_version == 1 else f" key {key_version}"
+    key = hashlib.sha256(f"province {seed}{holder}".encode()).digest()
     made_up = (f"{what}{number:07d}".encode() for number in range(count))
     return pa.array(
-        ["k1:" + hmac.digest(key, number, "sha256").hex()[:40] for number in made_up], pa.string()
+        [f"k{key_version}:" + hmac.digest(key, number, "sha256").hex()[:40] for number in made_up],
+        pa.string(),
     )
 
 

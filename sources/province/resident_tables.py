@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from core.months import Month
 from core.subject import SubjectKind
@@ -38,22 +39,34 @@ def si_person_month(world: World, row: int, month: Month, rng: np.random.Generat
         works, np.where(late, BACK_PAY, NORMAL), np.where(idle[who] <= GAP_MONTHS, GAP, SUSPENDED)
     )
     base = np.where(works, fen(np.round(life.base[row, who])), NO_AMOUNT)
-    final = _contribution(who, status, base, np.where(works, life.employer[row, who], NO_CODE))
+    money_for = day_number(month.plus(-1).first_day)
+    final = _contribution(who, status, base, np.where(works, life.employer[row, who], NO_CODE), money_for)
     corrected = restated(rng, "si_person_month", len(who)) & (status == NORMAL)
     before = fen(np.round(life.base[row - 1, who]))
     early = np.where(late & works, NO_AMOUNT, np.where(corrected, before, base))
-    first = _contribution(who, np.where(late & works, GAP, status), early, final.columns["employer"])
+    first = _contribution(
+        who, np.where(late & works, GAP, status), early, final.columns["employer"], money_for
+    )
     return Versions(first, final)
 
 
-def _contribution(who: np.ndarray, status: np.ndarray, base: np.ndarray, employer: np.ndarray) -> Rows:
+def _contribution(
+    who: np.ndarray, status: np.ndarray, base: np.ndarray, employer: np.ndarray, money_for: int
+) -> Rows:
     known = base != NO_AMOUNT
     shares = {
         name: np.where(known, np.rint(base * rate).astype(np.int64), NO_AMOUNT)
         for name, rate in (("personal", PERSON_RATE), ("paid_by_employer", EMPLOYER_RATE))
     }
-    scheme = np.zeros(len(who), dtype=np.int8)
-    return Rows(who, {"scheme": scheme, "employer": employer, "status": status, "base": base, **shares})
+    columns = {
+        "money_for": np.full(len(who), money_for),
+        "scheme": np.zeros(len(who), dtype=np.int8),
+        "employer": employer,
+        "status": status,
+        "base": base,
+        "received": np.isin(status, (NORMAL, BACK_PAY)).astype(np.int8),
+    }
+    return Rows(who, columns | shares)
 
 
 def _months_idle(life: ResidentHistory, row: int) -> np.ndarray:
@@ -76,17 +89,23 @@ def tax_iit_withholding(world: World, row: int, month: Month, rng: np.random.Gen
     side_pay = np.exp(rng.normal(np.log(1_200), 0.7, len(aside)))
     gross = np.minimum(np.concatenate([life.wage[row, employed], side_pay]), 1_900_000.0)
     income = np.concatenate([np.full(len(employed), WAGE), np.full(len(aside), LABOUR)])
-    final = _wages(who, payer, income, gross)
+    # A payer files for all its people on one day, by the 15th.
+    filed = day_number(month.first_day) + 4 + payer % 11
+    final = _wages(who, payer, income, gross, filed)
     corrected = restated(rng, "tax_iit_withholding", len(who))
-    early = _wages(who, payer, income, np.where(corrected, gross * rng.uniform(0.85, 1.0, len(who)), gross))
+    lower = np.where(corrected, gross * rng.uniform(0.85, 1.0, len(who)), gross)
+    early = _wages(who, payer, income, lower, filed)
     return Versions(early, final)
 
 
-def _wages(who: np.ndarray, payer: np.ndarray, income: np.ndarray, gross: np.ndarray) -> Rows:
+def _wages(
+    who: np.ndarray, payer: np.ndarray, income: np.ndarray, gross: np.ndarray, filed: np.ndarray
+) -> Rows:
     # Withholding on wages after contributions and the basic deduction of 5,000; on labour 20 % above 800.
     wage_tax = 0.03 * np.maximum(0.895 * gross - 5_000, 0) + 0.07 * np.maximum(0.895 * gross - 8_000, 0)
     tax = np.where(income == WAGE, wage_tax, 0.2 * np.maximum(gross - 800, 0))
-    return Rows(who, {"payer": payer, "income": income, "gross": fen(gross), "tax": fen(tax)})
+    columns = {"payer": payer, "income": income, "gross": fen(gross), "tax": fen(tax), "filed": filed}
+    return Rows(who, columns)
 
 
 def util_bill(world: World, row: int, month: Month, rng: np.random.Generator) -> Versions:
@@ -121,6 +140,7 @@ def bills(
     paid = np.where(days_late > 0, due + days_late, np.where(auto_debit, due, due - early))
     used = np.maximum(np.round(kwh, 2), 0)
     corrected = restated(rng, "util_bill", len(who))
+    numbers = numbered(f"ZD{month.first_day:%Y%m}", int(who[-1]) + 1 if len(who) else 0).take(pa.array(who))
     preliminary = np.where(corrected, np.round(used * rng.uniform(0.9, 1.1, len(who)), 2), used)
     versions = []
     for revision, consumption in ((1, preliminary), (2, used)):
@@ -133,6 +153,9 @@ def bills(
                 who,
                 {
                     "meter": who,
+                    "bill_no": numbers,
+                    # Readers walk their rounds about the tenth.
+                    "read": day_number(month.first_day) + 7 + who % 5,
                     "supply": np.zeros(len(who), dtype=np.int8),
                     "consumption": consumption,
                     "estimated": np.zeros(len(who), dtype=np.int8),

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Nothing known: amounts (fen, int64), days since 1970 (int32), and codes, flags and indexes (negative).
+#: Nothing known: amounts (fen, int64), moments (seconds since 1970 in China's civil time), days since 1970 (int32), and codes,
+#: flags and indexes (negative).
 NO_AMOUNT = np.iinfo(np.int64).min
+NO_MOMENT = -1
 NO_DAY = np.iinfo(np.int32).min
 NO_CODE = -1
 
@@ -38,6 +40,16 @@ class Rows:
             for n, c in self.columns.items()
         }
         return Rows(self.subject[kept], columns)
+
+    def followed_by(self, other: Rows) -> Rows:
+        """These rows and then the other's, which has the same columns."""
+        columns = {
+            name: np.concatenate([mine, theirs])
+            if isinstance(mine, np.ndarray) and isinstance(theirs := other.columns[name], np.ndarray)
+            else pa.concat_arrays([mine, other.columns[name]])
+            for name, mine in self.columns.items()
+        }
+        return Rows(np.concatenate([self.subject, other.subject]), columns)
 
     def with_columns(self, **columns: np.ndarray) -> Rows:
         """The same rows with other content in these columns."""

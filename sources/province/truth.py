@@ -14,6 +14,12 @@ from sources.province.credit import NEVER, yearly_default
 from sources.province.settings import BURN_IN_MONTHS
 from sources.province.world import World
 
+#: Crosswalks from the cities' pseudonyms to the province's, by the pools they cover. An employer is an enterprise.
+CROSSWALKS = {
+    "resident": ("resident",),
+    "enterprise": ("employer",),
+    "util_account": ("resident_meter", "enterprise_meter"),
+}
 #: True PD is kept for every third delivered month.
 AS_OF_EVERY = 3
 
@@ -25,12 +31,18 @@ def write_truth(world: World, folder: Path) -> None:
     missed for good, null if none). pd: one row per subject and as-of month (subject_id, as_of, pd): chance of becoming bad
     within twelve months if the month's state lasted. uplift: one row per subject and campaign (subject_id, campaign_id,
     treated, organic, uplift: probabilities within 60 days).
+
+    Where the provincial platform sends too: `crosswalk_<resident|enterprise|util_account>` (old_subject_id, new_subject_id,
+    valid_from), as the platform would hand it over once.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for kind in SubjectKind:
         _write(_latent(world, kind), folder / f"{kind}_latent.parquet")
         _write(_pd(world, kind), folder / f"{kind}_pd.parquet")
         _write(_uplift(world, kind), folder / f"{kind}_uplift.parquet")
+    if world.settings.has_province:
+        for name, pools in CROSSWALKS.items():
+            _write(_crosswalk(world, pools), folder / f"crosswalk_{name}.parquet")
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -78,6 +90,12 @@ def _pd(world: World, kind: SubjectKind) -> pa.Table:
         )
     schema = pa.schema([("subject_id", pa.string()), ("as_of", pa.string()), ("pd", pa.float64())])
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _crosswalk(world: World, pools: tuple[str, ...]) -> pa.Table:
+    old, new = (pa.concat_arrays([world.keyed_pools[version][pool] for pool in pools]) for version in (1, 2))
+    valid_from = pa.repeat(pa.scalar(world.settings.province_from.first_day, pa.date32()), len(old))
+    return pa.table({"old_subject_id": old, "new_subject_id": new, "valid_from": valid_from})
 
 
 def _uplift(world: World, kind: SubjectKind) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -26,34 +26,59 @@ class Subjects:
 
 @dataclass(frozen=True)
 class World:
-    """The province. `pools` are the strings that rows refer to by position."""
+    """The province. `pools` are the strings that rows refer to by position, by the version of the key that made them: 1 the
+    cities' and the bank's, 2 the provincial platform's (there only where it sends).
+    """
 
     settings: ProvinceSettings
     residents: residents.ResidentHistory
     enterprises: enterprises.EnterpriseHistory
     subjects: dict[SubjectKind, Subjects]
-    pools: dict[str, pa.StringArray]
+    keyed_pools: dict[int, dict[str, pa.StringArray]]
+
+    @property
+    def pools(self) -> dict[str, pa.StringArray]:
+        """The pools under the first key."""
+        return self.keyed_pools[1]
+
+    def told_with(self, settings: ProvinceSettings) -> World:
+        """The same life under settings that change only how it is told; ValueError for any other difference."""
+        told = replace(self.settings, faults=settings.faults, only_tables=settings.only_tables)
+        if told != settings:
+            raise ValueError("another life: only faults and only_tables may differ")
+        return replace(self, settings=settings)
 
 
 def make(settings: ProvinceSettings) -> World:
     """Simulate everything but the files."""
     people, firms = population.residents(settings), population.enterprises(settings)
     others = settings.residents // RESIDENTS_PER_OTHER_EMPLOYER + 1
-    employers = pa.concat_arrays([firms.tokens, population.tokens(settings.seed, "employer", others)])
-    life = residents.live(settings, people, len(employers))
+    life = residents.live(settings, people, len(firms) + others)
     trade = enterprises.live(settings, firms)
     subjects = {
         SubjectKind.RESIDENT: _subjects(settings, people, life.risk, campaigns.resident_interest(life)),
         SubjectKind.ENTERPRISE: _subjects(settings, firms, trade.risk, campaigns.enterprise_interest(trade)),
     }
-    pools = {"employer": employers}
-    for kind, each in subjects.items():
-        pools[f"{kind}"] = each.people.tokens
-        pools[f"{kind}_meter"] = population.tokens(settings.seed, f"{kind} meter", len(each.people))
-        pools[f"{kind}_account"] = population.tokens(
-            settings.seed, f"{kind} account", len(each.accounts.subject)
-        )
+    versions = (1, 2) if settings.has_province else (1,)
+    pools = {version: _pools(settings, subjects, others, version) for version in versions}
     return World(settings, life, trade, subjects, pools)
+
+
+def _pools(
+    settings: ProvinceSettings, subjects: dict[SubjectKind, Subjects], others: int, key_version: int
+) -> dict[str, pa.StringArray]:
+    """Every pseudonym under one key; the first employers are the firms, so that their two tokens are one."""
+
+    def pool(what: str, count: int) -> pa.StringArray:
+        return population.tokens(settings.seed, what, count, key_version)
+
+    pools = {}
+    for kind, each in subjects.items():
+        pools[f"{kind}"] = pool(str(kind), len(each.people))
+        pools[f"{kind}_meter"] = pool(f"{kind} meter", len(each.people))
+        pools[f"{kind}_account"] = pool(f"{kind} account", len(each.accounts.subject))
+    pools["employer"] = pa.concat_arrays([pools[str(SubjectKind.ENTERPRISE)], pool("employer", others)])
+    return pools
 
 
 def _subjects(

@@ -83,6 +83,46 @@ def test_other_columns_are_refused(store: TableStore) -> None:
         store.read("nothing")
 
 
+def test_a_table_of_delivered_rows_gains_columns_that_may_be_missing(store: TableStore) -> None:
+    """What came before has nothing in them; content hashes and replays stay as they were."""
+    store.append("raw/resident/t", "2026-01", rows(1))
+    before = store.content_hash("raw/resident/t", "2026-01")
+    newer = rows(2).add_column(1, "y", pa.array(["b"]))
+    version = store.append("raw/resident/t", "2026-02", newer)
+    assert store.append("raw/resident/t", "2026-02", newer) == version
+    store.append("raw/resident/t", "2026-01", rows(3).add_column(1, "y", pa.array(["c"])))
+    read = store.read("raw/resident/t", schema=newer.schema)
+    assert read.column_names == ["subject_no", "y", "x", "period"]
+    assert sorted(zip(*(read.column(name).to_pylist() for name in ("subject_no", "y")), strict=True)) == [
+        (1, None),
+        (2, "b"),
+        (3, "c"),
+    ]
+    assert before != store.content_hash("raw/resident/t", "2026-01")
+    fresh = TableStore(store.root)
+    assert fresh.read("raw/resident/t", ["2026-01"], columns=["y"]).column("y").null_count == 1
+
+
+def test_a_column_that_no_row_has_yet_is_missing_where_the_schema_knows_it(store: TableStore) -> None:
+    store.append("raw/resident/t", "2026-01", rows(1))
+    schema = pa.schema([pa.field("late", pa.date32()), pa.field("x", pa.float64())])
+    assert store.read("raw/resident/t", schema=schema).select(["late", "x"]).to_pydict() == {
+        "late": [None],
+        "x": [1.0],
+    }
+    assert store.read("raw/resident/t", columns=["late"], schema=schema).column("late").type == pa.date32()
+
+
+def test_what_must_be_there_and_what_is_computed_dont_grow(store: TableStore) -> None:
+    for table in ("raw/resident/t", "facts/resident/t"):
+        store.append(table, "2026-01", rows(1))
+    required = rows(2).append_column(pa.field("y", pa.int32(), nullable=False), pa.array([1], pa.int32()))
+    for table, other in (("raw/resident/t", required), ("facts/resident/t", rows(2).append_column("y", pa.array([1]))),
+                         ("raw/resident/t", rows(2).select(["subject_no"]))):  # fmt: skip
+        with pytest.raises(GsceneError, match="has the columns"):
+            store.append(table, "2026-02", other)
+
+
 def test_history_vacuum_and_duckdb(store: TableStore) -> None:
     store.replace("a/b", "2026-01", rows(1), metadata={"suite": "s1"})
     store.replace("a/b", "2026-01", rows(2, 3), metadata={"suite": "s2"})

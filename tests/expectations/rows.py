@@ -24,7 +24,7 @@ def rows_of(
     """
     schema = contract.schema()
     columns: dict[str, list[Any]] = {
-        "subject_no": list(range(count)),
+        **({"subject_no": list(range(count))} if schema.has_subject else {}),
         "received_at": [received] * count,
         "delivery_no": [1] * count,
         "revision": [1] * count,
@@ -61,5 +61,9 @@ def _value(column: Column, place: int) -> Any:
             return bool(place % 2)
         case ColumnType.DATE:
             return date(2026, 10, 1 + place % 28)
+        case ColumnType.TIME:
+            return datetime(2026, 10, 1 + place % 28, 9, tzinfo=UTC)
+        case ColumnType.MONTH:
+            return f"2026-{1 + place % 12:02d}"
         case _:
             return f"{column.name}-{place}"

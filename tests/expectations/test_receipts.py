@@ -90,6 +90,29 @@ def test_a_changed_contract_closes_the_gate(state: StateDatabase, store: TableSt
         require_receipt(state, store, TABLE, "2026-10", newer)
 
 
+def test_a_compatible_version_vouches_for_months_that_came_before_it(
+    state: StateDatabase, store: TableStore
+) -> None:
+    """A new column that may be missing: earlier rows lack it, and the gate opens once they are validated again."""
+    column = SOCIAL.columns["pay_months"].model_copy(update={"title": SOCIAL.title})
+    newer = SOCIAL.model_copy(
+        update={"version": "2.1.0", "columns": {**SOCIAL.columns, "new_months": column}}
+    )
+    newer = type(SOCIAL).model_validate(newer.model_dump())
+    stamp(state, store, "2026-10")
+    contracts = CONTRACTS | {"si_person_month": newer}
+    with pytest.raises(GateRefused, match="its contract has changed"):
+        require_receipt(state, store, TABLE, "2026-10", contracts)
+    for delivered in (False, True):
+        if delivered:
+            late = with_column(rows_of(newer, period="2026-11"), "delivery_no", [9] * 4)
+            store.append(TABLE, "2026-11", late.drop_columns(["period"]))
+        judged = validate_partition(store, newer, TABLE, "2026-10")
+        write_receipt(state, TABLE, "2026-10", judged.content_hash, judged.outcome, CLOCK)
+        assert judged.outcome.failures == ()
+        require_receipt(state, store, TABLE, "2026-10", contracts)
+
+
 def test_a_month_that_was_never_delivered_has_no_receipt(state: StateDatabase, store: TableStore) -> None:
     with pytest.raises(GateRefused, match="2025-01"):
         require_receipts(state, store, TABLE, ["2025-01"])

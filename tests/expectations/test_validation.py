@@ -16,11 +16,12 @@ CONTRACTS = load_contracts()
 SOCIAL = CONTRACTS["si_person_month"]
 
 
-@pytest.mark.parametrize("table", sorted(CONTRACTS))
+@pytest.mark.parametrize("table", sorted(name for name, c in CONTRACTS.items() if c.delivered))
 def test_rows_that_keep_their_contract_pass(table: str) -> None:
     outcome = validate(CONTRACTS[table], rows_of(CONTRACTS[table]))
     assert (outcome.passed, outcome.failures) == (True, ())
-    assert outcome.counts["rows"] == outcome.counts["subjects"] == 4
+    assert outcome.counts["rows"] == 4
+    assert outcome.counts["subjects"] == (4 if CONTRACTS[table].subjects else 0)
     assert outcome.suite_hash == suite_hash(CONTRACTS[table])
 
 
@@ -44,7 +45,7 @@ BROKEN = {
     ),
     "key twice in a delivery": (
         pa.concat_tables([good, good]),
-        "unique delivery_no, subject_no, scheme: 8 of 8 rows",
+        "unique delivery_no, subject_no, scheme, corr_period_ym: 8 of 8 rows",
     ),
     "future month": (rows_of(SOCIAL, period="2026-12"), "between months_from_period_to_receipt: 4 of 4 rows"),
     "no rows": (good.slice(0, 0), "row_count: 0 rows"),

@@ -21,8 +21,9 @@ from core.table_store import TableStore
 from sources.adapter import Adapter, load_adapter
 from sources.arrivals import Arrival, receive
 from sources.delivery import write_manifest
+from sources.file_format import Limits
 from sources.intake import IntakeResult, take_in
-from sources.strict_csv import Limits
+from sources.reading import read_and_convert
 
 FIRST_ARRIVAL = datetime(2026, 11, 4, 1, tzinfo=UTC)
 
@@ -163,6 +164,7 @@ class Bench:
             keys=self.root / "keys",
             clock=self.clock,
             limits=limits,
+            reader=read_and_convert,
         )
 
     def deliver(self, text: str | bytes, limits: Limits | None = None, **said: Any) -> IntakeResult:

@@ -16,7 +16,7 @@ from core.audit import verify
 from core.errors import GsceneError, Refusal
 from core.state import AuditEvent, Delivery
 from sources.arrivals import Arrival, observed, read_schedule, write_schedule
-from sources.strict_csv import Limits
+from sources.file_format import Limits
 from tests.sources.bench import FIRST_ARRIVAL, GOOD, HEADER, Bench, text_of, token
 
 IDENTITY = "11010519491231002X"
@@ -338,7 +338,7 @@ def test_a_bad_manifest_is_refused_and_told_in_the_ledger(bench: Bench, change: 
 
 def test_broken_json_tells_its_line(bench: Bench) -> None:
     folder = bench.lay(text_of(GOOD))
-    (folder / "manifest.json").write_text('{"format": "gscene-delivery/1",\n oops', encoding="utf-8")
+    (folder / "manifest.json").write_text('{"format": "gscene-delivery/2",\n oops', encoding="utf-8")
     with pytest.raises(Refusal) as caught:
         bench.receive(folder)
     assert caught.value.place == "manifest.json:2"

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Refusal
+from sources.file_format import FileFormat, Limits
 from sources.shape import shape
-from sources.strict_csv import FileFormat, Limits, read_strict_csv
+from sources.strict_csv import read_strict_csv
 
 COLUMNS = ["编号", "b c", "d"]
 

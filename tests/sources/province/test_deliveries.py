@@ -15,13 +15,14 @@ from core.progress import SilentProgress
 from sources.adapter import load_adapters
 from sources.arrivals import read_schedule
 from sources.delivery import read_delivery
+from sources.file_format import FileFormat
 from sources.province.feeds import FEEDS, TABLES
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import ProvinceDeliveries, simulate
-from sources.strict_csv import FileFormat, read_strict_csv
+from sources.strict_csv import read_strict_csv
 
-ADAPTERS = {name: adapter for name, adapter in load_adapters().items() if name.startswith("sim_")}
 FEED = {feed.adapter: feed for feed in FEEDS}
+ADAPTERS = {name: adapter for name, adapter in load_adapters().items() if name in FEED}
 MONTHS = 5
 _ID_LIKE = re.compile(r"(?<![0-9A-Za-z])[0-9]{17}[0-9Xx](?![0-9A-Za-z])")
 
@@ -46,7 +47,7 @@ def frame_of(folder: Path) -> pa.Table:
     sent = read_delivery(folder)
     feed = FEED[sent.manifest.adapter]
     form = FileFormat(encoding=feed.encoding, delimiter=feed.delimiter)
-    return read_strict_csv(sent.data, form, feed.headers)
+    return read_strict_csv(sent.data[0], form, feed.headers)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +79,10 @@ def test_leaving_out_tables_changes_nothing_in_the_others(province, tmp_path):
 def test_manifests_tell_the_truth(province):
     for arrival in province.arrivals:
         sent = read_delivery(arrival.folder)
-        body = sent.data.read_bytes()
-        assert sent.manifest.file.sha256 == hashlib.sha256(body).hexdigest()
-        assert sent.manifest.file.bytes == len(body)
-        assert sent.manifest.file.rows == body.count(b"\n") - 1 == frame_of(arrival.folder).num_rows
+        body = sent.data[0].read_bytes()
+        assert sent.manifest.files[0].sha256 == hashlib.sha256(body).hexdigest()
+        assert sent.manifest.files[0].bytes == len(body)
+        assert sent.manifest.files[0].rows == body.count(b"\n") - 1 == frame_of(arrival.folder).num_rows
         assert arrival.folder.name == f"{sent.manifest.period}-r{sent.manifest.revision}"
         assert sent.manifest.mode == ("full" if sent.manifest.revision == 1 else "supplement")
 
@@ -184,7 +185,7 @@ def test_arrivals_are_sorted_and_before_the_cutoff_but_for_the_one_late_month(pr
 
 def test_no_identity_number_is_anywhere(province):
     for arrival in province.arrivals:
-        data = read_delivery(arrival.folder).data
+        data = read_delivery(arrival.folder).data[0]
         assert not _ID_LIKE.search(data.read_bytes().decode("gb18030" if data.suffix == ".txt" else "utf-8"))
 
 

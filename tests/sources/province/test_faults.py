@@ -1,6 +1,7 @@
 """Each fault, alone, changes the feeds it says, in the way it says; the default ones are absorbed by the adapters."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,10 +16,10 @@ from sources.convert import DeliveredRows, check_control_sums, convert
 from sources.delivery import read_delivery
 from sources.identity import is_resident_id, refuse_identities
 from sources.province.fault_functions import identity_number
-from sources.province.faults import DEFAULT_FAULTS, FAULTS, NOT_APPLICABLE, check_faults
-from sources.province.feeds import FEEDS
+from sources.province.faults import DEFAULT_FAULTS, FAULTS
 from sources.province.settings import ProvinceSettings
-from sources.province.simulate import ProvinceDeliveries, simulate
+from sources.province.simulate import ALL_FEEDS, ProvinceDeliveries, simulate
+from sources.province.world import World, make
 from sources.strict_csv import read_strict_csv
 
 #: Faults that the engine must refuse, with the code.
@@ -32,16 +33,25 @@ REFUSED = {
 ON_CELLS = sorted(id for id, fault in FAULTS.items() if fault.apply is not None)
 
 
-def written(folder: Path, *faults: str) -> ProvinceDeliveries:
-    settings = ProvinceSettings(residents=300, enterprises=900, months=3, seed=3, faults=frozenset(faults))
-    return simulate(settings, folder / "inbox", SilentProgress())
+CITY = ProvinceSettings(residents=300, enterprises=900, months=3, seed=3, faults=frozenset())
+#: Every platform sends: the province and the second city too.
+ALL = replace(CITY, platforms="dual", cities=2, registers=True, housing_fund=True)
+_lived: dict[ProvinceSettings, World] = {}
+
+
+def written(folder: Path, *faults: str, settings: ProvinceSettings = CITY) -> ProvinceDeliveries:
+    """The deliveries of one life, told with these faults."""
+    if settings not in _lived:
+        _lived[settings] = make(settings)
+    told = replace(settings, faults=frozenset(faults))
+    return simulate(told, folder / "inbox", SilentProgress(), _lived[settings])
 
 
 def data_by_feed(deliveries: ProvinceDeliveries) -> dict[str, str]:
     digests: dict[str, str] = {}
     for arrival in deliveries.arrivals:
         sent = read_delivery(arrival.folder)
-        digest = hashlib.sha256(sent.data.read_bytes()).hexdigest()
+        digest = hashlib.sha256(sent.data[0].read_bytes()).hexdigest()
         digests[sent.manifest.adapter] = digests.get(sent.manifest.adapter, "") + digest
     return digests
 
@@ -58,7 +68,7 @@ def canonical(deliveries: ProvinceDeliveries) -> tuple[dict[str, list[pa.Table]]
         adapter = adapters[sent.manifest.adapter]
         try:
             delivered = DeliveredRows(
-                read_strict_csv(sent.data, adapter.file, adapter.source_columns), sent.data.name
+                read_strict_csv(sent.data[0], adapter.file, adapter.source_columns), sent.data[0].name
             )
             refuse_identities(delivered)
             check_control_sums(delivered, adapter, sent.manifest.control_sums)
@@ -79,6 +89,11 @@ def clean(tmp_path_factory) -> ProvinceDeliveries:
 
 
 @pytest.fixture(scope="module")
+def all_platforms(tmp_path_factory) -> ProvinceDeliveries:
+    return written(tmp_path_factory.mktemp("all"), settings=ALL)
+
+
+@pytest.fixture(scope="module")
 def clean_rows(clean):
     rows, left_out, refused = canonical(clean)
     assert not left_out and not refused
@@ -86,11 +101,11 @@ def clean_rows(clean):
 
 
 @pytest.mark.parametrize("fault", ON_CELLS)
-def test_a_fault_alone_changes_only_the_feeds_it_can_hit(fault, clean, tmp_path):
-    before, after = data_by_feed(clean), data_by_feed(written(tmp_path, fault))
+def test_a_fault_alone_changes_only_the_feeds_it_can_hit(fault, all_platforms, tmp_path):
+    before, after = data_by_feed(all_platforms), data_by_feed(written(tmp_path, fault, settings=ALL))
     changed = {adapter for adapter in before if before[adapter] != after[adapter]}
     assert changed
-    assert changed <= {feed.adapter for feed in FEEDS if FAULTS[fault].hits(feed)}
+    assert changed <= {feed.adapter for feed in ALL_FEEDS if FAULTS[fault].hits(feed)}
     if FAULTS[fault].adapters is not None:
         assert changed == FAULTS[fault].adapters
 
@@ -140,7 +155,7 @@ def test_a_truncated_file_no_longer_fits_its_manifest(tmp_path, monkeypatch):
     for arrival in written(tmp_path, "F17").arrivals:
         sent = read_delivery(arrival.folder)
         if not sent.manifest.adapter.startswith("sim_bank"):
-            assert sent.data.stat().st_size < sent.manifest.file.bytes
+            assert sent.data[0].stat().st_size < sent.manifest.files[0].bytes
 
 
 def test_restated_history_comes_under_the_old_revision(tmp_path, monkeypatch):
@@ -163,14 +178,17 @@ def test_the_identity_number_of_f22_is_valid():
     assert all(is_resident_id(identity_number(serial)) for serial in (0, 7, 999))
 
 
-def test_faults_without_a_home_and_unknown_ones_are_told():
-    for id, reason in NOT_APPLICABLE.items():
-        with pytest.raises(ValueError, match=f"{id} is not applicable: {reason[:20]}"):
-            check_faults([id])
+def test_unknown_faults_are_told():
     with pytest.raises(ValueError, match="no fault F99"):
         ProvinceSettings(faults=frozenset({"F99"}))
 
 
+def test_a_life_cannot_be_told_with_other_settings_than_faults_and_tables(clean, tmp_path):
+    with pytest.raises(ValueError, match="another life"):
+        simulate(replace(CITY, seed=4), tmp_path / "inbox", SilentProgress(), _lived[CITY])
+
+
 def test_the_catalogue_is_complete():
-    assert set(FAULTS) | set(NOT_APPLICABLE) == {f"F{number:02d}" for number in range(1, 25)}
+    assert {id[:3] for id in FAULTS} == {f"F{number:02d}" for number in range(1, 25)}
+    assert {id for id in FAULTS if len(id) > 3} == {"F16b", "F20b", "F23b", "F24b"}
     assert all(fault.apply is None or fault.apply.__doc__ for fault in FAULTS.values())
