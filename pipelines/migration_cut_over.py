@@ -20,10 +20,11 @@ from pipelines.workplace import Workplace
 from sources.migration.acts import MigrationDesk, require_current_check, require_separable
 from sources.migration.crosswalk import Crosswalk
 from sources.migration.definition import MigrationDefinition
-from sources.migration.ledger import (
+from sources.migration.exchange import (
     Exchanged,
     exchange_at_cut_over,
     exchange_at_rollback,
+    held,
     months_delivered,
     waiting,
 )
@@ -111,6 +112,12 @@ def _require_ready(
         left = waiting(session, definition.old_sources)
         if left:
             raise GateRefused(f"{left} deliveries of the old side wait.", "Take them in first: gscene run.")
+        stopped = held(session, definition.new_sources, definition.cut_over)
+        if stopped:
+            raise GateRefused(
+                f"{stopped} deliveries of the new side from {definition.cut_over} on are held or quarantined.",
+                "Decide on each first (gscene deliveries): what is held now would be missing after the cut-over.",
+            )
         for table in definition.tables:
             sources = [feed.source for feed in table.old]
             if last not in months_delivered(session, sources, str(table.subject), table.table):

@@ -101,7 +101,9 @@ def accepted_rows(state: StateDatabase, kind: TableOwner, table: str) -> dict[st
         return {period: int(rows or 0) for period, rows in session.execute(query)}
 
 
-def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane) -> list[tuple[int, str]]:
+def _waiting(
+    state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane
+) -> list[tuple[int, str]]:
     query = (
         select(Delivery.delivery_no, Delivery.adapter)
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month))
@@ -114,7 +116,9 @@ def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month, l
 
 def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane) -> MonthTaken:
     query = select(Delivery).where(
-        Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month),
+        Delivery.subject == str(kind),
+        Delivery.table == table,
+        Delivery.period == str(month),
         Delivery.lane == lane,
     )
     with state.session() as session:

@@ -19,9 +19,9 @@ from core.state import ParityCheck, PlatformMigration, StateDatabase
 from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
 from sources.migration.definition import MigrationDefinition
+from sources.migration.exchange import last_delivery_no, tables_delivered
 from sources.migration.finding import ParityFinding, Verdict
 from sources.migration.lanes import planned, side_of
-from sources.migration.ledger import last_delivery_no, tables_delivered
 from sources.migration.states import (
     ON_TRIAL,
     State,

@@ -30,7 +30,7 @@ from pipelines.catch_up import take_in_waiting
 from pipelines.migration_check import check_migration
 from pipelines.migration_cut_over import cut_over, rollback
 from pipelines.workplace import Blueprint, Workplace
-from sources.migration import ledger
+from sources.migration import exchange
 from sources.migration.lanes import lane_of
 from sources.migration.states import State, changes, find
 from sources.month_intake import take_in_month, waiting_months
@@ -370,7 +370,7 @@ def test_a_killed_cut_over_is_finished_by_running_it_again(
     rows = known(again, VAT, CUT_OVER, again.clock.now())
     assert rows.num_rows == len(truth_of(world.schemas[VAT], CUT_OVER))
     with again.state.session() as session:
-        promoted = session.scalars(select(Delivery).where(Delivery.basis == ledger.PROMOTED)).all()
+        promoted = session.scalars(select(Delivery).where(Delivery.basis == exchange.PROMOTED)).all()
         assert len(promoted) == len(MIGRATED) and all(entry.state == "ACCEPTED" for entry in promoted)
         assert [c.to_state for c in changes(session, NAME)][-2:] == ["cut_over", "rollback_window"]
 

@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, inspect, select
 from sqlalchemy.orm import Session
 
 from core.state import Delivery
-from sources.arrivals import ACCEPTED, RECEIVED
+from sources.ledger import ACCEPTED, HELD, QUARANTINED, RECEIVED
 from sources.migration.definition import MigrationDefinition
 
 #: Basis of a promoted entry: its bytes were received earlier, on trial.
@@ -66,6 +66,12 @@ def last_delivery_no(session: Session) -> int:
 def waiting(session: Session, sources: Collection[str]) -> int:
     """Live deliveries of these sources that haven't been taken in."""
     return len(session.scalars(_live(sources).where(Delivery.state == RECEIVED)).all())
+
+
+def held(session: Session, sources: Collection[str], month: str) -> int:
+    """Deliveries of these sources from a month on that wait for a person, whatever the lane."""
+    query = select(Delivery).where(Delivery.source.in_(list(sources)), Delivery.period >= month)
+    return len(session.scalars(query.where(Delivery.state.in_((HELD, QUARANTINED)))).all())
 
 
 def tables_delivered(
