@@ -19,7 +19,7 @@ from core.errors import Refusal
 from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
 from core.state import Delivery, StateDatabase
-from core.subject import SubjectKind
+from core.subject import SubjectKind, TableOwner
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from expectations.contract import load_contracts
@@ -93,7 +93,9 @@ class _Office:
         self.store = TableStore(self.home / "lake")
         self.state = StateDatabase(f"sqlite:///{self.home / 'state.db'}")
         self.state.migrate()
-        self.registries = {kind: SubjectRegistry(self.store, kind) for kind in SubjectKind}
+        self.registries: dict[TableOwner, SubjectRegistry] = {
+            kind: SubjectRegistry(self.store, kind) for kind in SubjectKind
+        }
         self.clock = FixedClock(knowledge_cutoff(DRILL.last_month) + timedelta(days=90))
         self.contracts = load_contracts()
         self.schemas = {name: contract.schema() for name, contract in self.contracts.items()}

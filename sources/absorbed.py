@@ -41,8 +41,9 @@ def _kinds(
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """(kind, source column, mask over the column's different texts)."""
     key = adapter.key
-    texts = delivered.texts(key.source_column)
-    yield KEY_FORM, key.source_column, _differs(texts, cells.normalised(texts, key.normalise))
+    if key is not None:
+        texts = delivered.texts(key.source_column)
+        yield KEY_FORM, key.source_column, _differs(texts, cells.normalised(texts, key.normalise))
     for name, rule in adapter.columns.items():
         if rule.source_column is not None:
             texts = delivered.texts(rule.source_column)
@@ -54,25 +55,26 @@ def _of_column(
     texts: pa.Array, adapter: Adapter, rule: ColumnRule, kind: ColumnType
 ) -> Iterator[tuple[str, np.ndarray]]:
     trimmed = pc.utf8_trim_whitespace(texts)
-    absent = cells.missing(texts, adapter.nulls) & ~_is_in(trimmed, list(rule.codes))
+    codes = adapter.written_codes(rule)
+    absent = cells.missing(texts, (*adapter.nulls, *rule.nulls)) & ~_is_in(trimmed, list(codes))
     yield NULL_TOKEN, absent & _differs(trimmed, pa.repeat(pa.scalar(""), len(texts)))
     if kind is ColumnType.SUBJECT:
         yield KEY_FORM, ~absent & _differs(texts, cells.normalised(texts, rule.normalise))
     if kind in (ColumnType.DATE, ColumnType.TIME):
-        sentinel = _is_in(trimmed, list(adapter.sentinels))
+        sentinel = _is_in(trimmed, [*adapter.sentinels.null, *adapter.sentinels.open_end])
         yield SENTINEL_DATE, sentinel
         first = DateForm.of(rule.parse[0]) if rule.parse else None
         other = [first is not None and read_day(text, [first]) is None for text in trimmed.to_pylist()]
         yield OTHER_DATE_FORM, np.array(other, dtype=bool) & ~absent & ~sentinel
-    if rule.codes:
-        coded = [code for code in rule.codes if code.isascii()]
+    if codes:
+        coded = [code for code in codes if code.isascii()]
         # Where a meaning has a code of its own, its label stands for it; a dialect may also have labels alone.
-        has_code = {rule.codes[code] for code in coded}
-        labels = [code for code in rule.codes if not code.isascii() and rule.codes[code] in has_code]
+        has_code = {codes[code] for code in coded}
+        labels = [code for code in codes if not code.isascii() and codes[code] in has_code]
         yield LABEL_FOR_CODE, _is_in(trimmed, labels)
         # Editions of a code book have codes of other lengths for one meaning (11 and 110); the agreed one stands first.
-        agreed = {meaning: code for code, meaning in reversed(rule.codes.items()) if code.isascii()}
-        older = [code for code in coded if len(code) != len(agreed[rule.codes[code]])]
+        agreed = {meaning: code for code, meaning in reversed(codes.items()) if code.isascii()}
+        older = [code for code in coded if len(code) != len(agreed[codes[code]])]
         yield OTHER_EDITION, _is_in(trimmed, older)
 
 

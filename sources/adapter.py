@@ -1,84 +1,43 @@
 """Adapters: how one source's columns, codes and units become a canonical table. Data alone: a new city needs
 no Python.
 
-`sources/adapters/<adapter>.yaml`; every source column is named, so that a new one can't slip in unnoticed.
+`sources/adapters/<adapter>.yaml`; every source column is named, so that a new one can't slip in unnoticed. docs/adapters.md
+describes every entry.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
 from core.errors import Refusal
-from core.money import FEN_PER_UNIT
-from core.subject import SubjectKind
-from core.table_schema import Column, ColumnType, TableSchema
+from core.subject import TableOwner
+from core.table_schema import TableSchema
+from sources.adapter_lint import Place, lint
+from sources.code_map import FOLDER as CODE_MAPS
+from sources.code_map import CodeMap, contradictions, find_code_map
+from sources.column_rule import ColumnRule, Reading, WorkingColumn
 from sources.file_format import FileFormat
+from sources.grain import Grain, Unpivot
+from sources.row_rules import Check, Covers, Duplicates, Key, LeaveOut, Operation, Quarantine
 from sources.volume import Volume
-from sources.written_dates import DateForm
 
 FOLDER = Path(__file__).parent / "adapters"
 
-#: Steps of normalising text; `drop_hyphens` is for organisation codes written `74218321-3`.
-Step = Literal["nfkc", "strip", "lower", "upper", "drop_hyphens"]
-Unit = Literal["FEN", "CNY", "CNY_10K"]
-assert set(FEN_PER_UNIT) == set(Unit.__args__)  # type: ignore[attr-defined]
 
-
-class Key(Definition):
-    """Where the subject comes from. With `pseudonymise` the source sends its own code, which is replaced on
-    entry.
-
-    `code_space` names whose codes they are, when several sources of one provider share them; by default the
-    source's own.
+class Sentinels(Definition):
+    """Dates that stand for no date. `null`: nothing is known. `open_end`: it hasn't ended, which only columns with
+    `open_end: true` may say.
     """
 
-    source_column: str = Field(alias="from")
-    normalise: tuple[Step, ...] = ()
-    pseudonymise: bool = False
-    code_space: str | None = None
-
-
-class ColumnRule(Definition):
-    """How one canonical column is read: `from` a source column, or a `constant` of the feed."""
-
-    source_column: str | None = Field(default=None, alias="from")
-    constant: bool | int | str | None = None
-    parse: tuple[str, ...] = ()
-    codes: dict[str, bool | str] = {}
-    unit: Unit | None = None
-    normalise: tuple[Step, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> ColumnRule:
-        if (self.source_column is None) == (self.constant is None):
-            raise ValueError("give either `from` or `constant`")
-        for form in self.parse:
-            DateForm.of(form)
-        return self
-
-
-class LeaveOut(Definition):
-    """Rows left out, counted under `reason`, where the stripped cell of the source column `column` is one of
-    `equals`.
-    """
-
-    reason: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    column: str
-    equals: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class Duplicates(Definition):
-    """Rows repeated whole inside one delivery: all but the first are left out under the reason `exact`."""
-
-    exact: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    null: tuple[str, ...] = ()
+    open_end: tuple[str, ...] = ()
 
 
 class Adapter(Definition):
@@ -88,57 +47,145 @@ class Adapter(Definition):
     version: int = Field(ge=1)
     title: Bilingual
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    subject: SubjectKind
+    subject: TableOwner
     target: str
     file: FileFormat = FileFormat()
-    key: Key
+    key: Key | None = None
     columns: dict[str, ColumnRule]
+    working: dict[str, WorkingColumn] = {}
     ignore: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ("",)
-    sentinels: tuple[str, ...] = ()
+    sentinels: Sentinels = Sentinels()
     leave_out: tuple[LeaveOut, ...] = ()
     duplicates: Duplicates | None = None
+    operation: Operation | None = None
+    covers: Covers | None = None
+    checks: tuple[Check, ...] = ()
+    grain: Grain | None = None
+    unpivot: Unpivot | None = None
+    quarantine: Quarantine = Quarantine()
     volume: Volume = Volume()
+    _maps: dict[str, CodeMap] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_sentinels(cls, body: object) -> object:
+        """A list of sentinels is short for `{null: [...]}`."""
+        if isinstance(body, dict) and isinstance(body.get("sentinels"), list):
+            return {**body, "sentinels": {"null": body["sentinels"]}}
+        return body
 
     @model_validator(mode="after")
     def _ignored_means_unused(self) -> Adapter:
-        used = {rule.source_column for rule in self.columns.values()} | {self.key.source_column}
+        used = set(self._taken())
         twice = [name for name in self.ignore if name in used or self.ignore.count(name) > 1]
         if twice:
             raise ValueError(f"ignored columns may not be named anywhere else: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _one_shape(self) -> Adapter:
+        if (
+            self.grain is not None
+            and self.grain.take
+            and (self.unpivot is not None or self.operation is not None)
+        ):
+            raise ValueError("rows that are summed (`grain`) can neither be told as several nor be deleted")
+        if not (self.grain is not None and self.grain.take) and any(
+            rule.where for rule in self.columns.values()
+        ):
+            raise ValueError(
+                "`where` takes a value from one of several rows: say under `grain` how they become one"
+            )
+        return self
+
+    def _taken(self) -> list[str]:
+        """Source columns that are read, each once, in the adapter's order."""
+        readings = [*self.columns.values(), *self.working.values()]
+        named: list[str | None] = [self.key.source_column if self.key is not None else None]
+        for rule in readings:
+            named += [rule.source_column, *rule.where]
+        for row in self.unpivot.rows if self.unpivot is not None else ():
+            named += row.source_columns.values()
+        named += [rule.column for rule in self.leave_out]
+        if self.operation is not None:
+            named.append(self.operation.source_column)
+        if self.covers is not None:
+            named += [self.covers.first, self.covers.last]
+        for moment in (
+            self.duplicates.latest_by if self.duplicates is not None else None,
+            self.grain.order_by if self.grain is not None else None,
+        ):
+            named.append(moment.source_column if moment is not None else None)
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+    @cached_property
+    def taken_columns(self) -> tuple[str, ...]:
+        """Source columns that are read."""
+        return tuple(self._taken())
+
     @cached_property
     def source_columns(self) -> tuple[str, ...]:
         """Every column that the source's file has, each once, in the adapter's order."""
-        rules = (rule.source_column for rule in self.columns.values())
-        named = [self.key.source_column, *rules, *(rule.column for rule in self.leave_out), *self.ignore]
-        return tuple(dict.fromkeys(name for name in named if name is not None))
+        return (*self.taken_columns, *self.ignore)
 
     @property
     def code_space(self) -> str:
         """Whose codes the key column holds."""
-        return self.key.code_space or self.source
+        return (self.key.code_space if self.key is not None else None) or self.source
+
+    @property
+    def pseudonymises(self) -> bool:
+        """Whether the source sends its own codes, which are replaced on entry."""
+        return self.key is not None and self.key.pseudonymise
 
     @property
     def raw_table(self) -> str:
         """Table-store name of the rows it makes."""
         return f"raw/{self.subject}/{self.target}"
 
+    @property
+    def map_references(self) -> tuple[str, ...]:
+        """Code maps that it refers to."""
+        readings = [*self.columns.values(), *self.working.values()]
+        told = [reference for rule in readings for reference in rule.code_map]
+        if self.operation is not None and self.operation.code_map is not None:
+            told.append(self.operation.code_map)
+        return tuple(dict.fromkeys(told))
+
+    def maps(self, references: Sequence[str]) -> list[CodeMap]:
+        """The editions of these references; they are read when the adapter is loaded."""
+        return [self._maps[reference] for reference in references]
+
+    def written_codes(self, rule: Reading) -> dict[str, bool | str]:
+        """What each text of a coded column leads to, whatever the month: the editions in their order, each code before its
+        labels, then the adapter's own codes.
+        """
+        written: dict[str, bool | str] = {}
+        for code_map in self.maps(rule.code_map):
+            for code, told in code_map.codes.items():
+                for text in (code, *told.labels):
+                    written.setdefault(text, code_map.target(code))
+        return written | rule.codes
+
     @cached_property
     def definition_hash(self) -> str:
-        """sha256 of the definition's content."""
-        body = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(body.encode()).hexdigest()
+        """sha256 of the definition's content, its code maps included."""
+        body = self.model_dump(mode="json", by_alias=True)
+        body["code_maps"] = {name: one.model_dump(mode="json") for name, one in sorted(self._maps.items())}
+        return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def load_adapter(path: Path, schema: TableSchema | None = None) -> Adapter:
-    """Read one adapter; with `schema`, check it against its target. Raises Refusal with file, line and
+    """Read one adapter with its code maps; with `schema`, check it against its target. Raises Refusal with file, line and
     remedy.
+
+    Code maps are looked for beside the adapter's folder (`../code_maps`), then among the shipped ones.
     """
     adapter = load_definition(path, Adapter)
     if adapter.adapter != path.stem:
         raise _refuse(path, f"the adapter is called {adapter.adapter}, its file {path.stem}", ("adapter",))
+    _take_maps(adapter, path)
     if schema is not None:
         for place, message in lint(adapter, schema):
             raise _refuse(path, message, place)
@@ -155,79 +202,33 @@ def load_adapters(
         if schemas is not None:
             if adapter.target not in schemas:
                 raise _refuse(path, f"there is no contract for the table {adapter.target}", ("target",))
-            adapter = load_adapter(path, schemas[adapter.target])
+            for place, message in lint(adapter, schemas[adapter.target]):
+                raise _refuse(path, message, place)
         adapters[adapter.adapter] = adapter
     return adapters
 
 
-Place = tuple[str | int, ...]
+def _take_maps(adapter: Adapter, path: Path) -> None:
+    folders = (path.parent.parent / "code_maps", CODE_MAPS)
+    for reference in adapter.map_references:
+        found = find_code_map(reference, folders)
+        if found is None:
+            raise _refuse(path, f"there is no code map {reference}", _place_of_map(adapter, reference))
+        adapter._maps[reference] = found
+    for section in ("columns", "working"):
+        for name, rule in getattr(adapter, section).items():
+            twofold = contradictions(adapter.maps(rule.code_map))
+            if twofold:
+                told = f"the editions of {name} lead {', '.join(twofold[:5])} to different codes in one month"
+                raise _refuse(path, told, (section, name, "code_map"))
 
 
-def lint(adapter: Adapter, schema: TableSchema) -> list[tuple[Place, str]]:
-    """What doesn't fit between an adapter and its target: (place in the file, message) each."""
-    if adapter.target != schema.table:
-        return [(("target",), f"the target is {adapter.target}, the contract {schema.table}")]
-    known = {column.name for column in schema.columns}
-    problems: list[tuple[Place, str]] = [
-        (("columns", name), f"{schema.table} has no column {name} that an adapter may fill")
-        for name in adapter.columns
-        if name not in known or name == "subject_id"
-    ]
-    for column in schema.columns:
-        rule = adapter.columns.get(column.name)
-        if rule is not None:
-            problems += [(("columns", column.name), told) for told in _misfits(column, rule)]
-        elif not column.nullable and column.name not in ("subject_id", "period"):
-            problems.append((("columns",), f"nothing feeds {column.name}, which may not be missing"))
-    return problems
-
-
-def _misfits(column: Column, rule: ColumnRule) -> list[str]:
-    name, kind = column.name, column.type
-    declared = set(rule.codes.values())
-    checks = [
-        (kind is ColumnType.MONEY and rule.unit is None, f"{name} needs a unit ({', '.join(FEN_PER_UNIT)})"),
-        (
-            kind is not ColumnType.MONEY and rule.unit is not None,
-            f"{name} is no amount and has no money unit",
-        ),
-        (
-            kind in (ColumnType.DATE, ColumnType.MONTH) and not rule.parse and rule.constant is None,
-            f"{name} needs `parse`, the forms that its dates are written in",
-        ),
-        (
-            kind is ColumnType.BOOL and rule.constant is None and not rule.codes,
-            f"{name} needs `codes` that say what is true and what is false",
-        ),
-        (
-            kind is ColumnType.BOOL and not all(isinstance(code, bool) for code in declared),
-            f"the codes of {name} must lead to true or false",
-        ),
-        (
-            kind is ColumnType.CODE and not declared <= set(column.codes),
-            f"the codes of {name} lead to {', '.join(sorted(map(str, declared - set(column.codes))))}, "
-            f"which the contract doesn't have",
-        ),
-        (
-            kind not in (ColumnType.CODE, ColumnType.BOOL) and bool(rule.codes),
-            f"{name} is {kind}, not a code: it takes no `codes`",
-        ),
-        (
-            rule.constant is not None and not _fits(rule.constant, column),
-            f"the constant of {name} isn't a {kind}",
-        ),
-    ]
-    return [message for fails, message in checks if fails]
-
-
-def _fits(constant: Any, column: Column) -> bool:
-    if column.type is ColumnType.CODE:
-        return constant in column.codes
-    if column.type is ColumnType.BOOL:
-        return isinstance(constant, bool)
-    if column.type in (ColumnType.INT, ColumnType.LONG):
-        return isinstance(constant, int) and not isinstance(constant, bool)
-    return column.type in (ColumnType.STRING, ColumnType.MONTH) and isinstance(constant, str)
+def _place_of_map(adapter: Adapter, reference: str) -> Place:
+    for section in ("columns", "working"):
+        for name, rule in getattr(adapter, section).items():
+            if reference in rule.code_map:
+                return (section, name, "code_map")
+    return ("operation", "code_map")
 
 
 def _refuse(path: Path, message: str, place: Place) -> Refusal:
@@ -236,5 +237,5 @@ def _refuse(path: Path, message: str, place: Place) -> Refusal:
         f"{message}.",
         file=str(path),
         line=line_of(path, *place),
-        remedy="Correct the adapter; docs/ describes what an adapter may hold.",
+        remedy="Correct the adapter; docs/adapters.md describes what an adapter may hold.",
     )

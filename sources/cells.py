@@ -6,8 +6,10 @@ where nothing was sent, and a mask of the texts that can't be read. Whoever call
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 
 from core.money import FEN_PER_UNIT, from_fen
 from core.months import Month
-from sources.written_dates import DateForm, read_day, sentinel_days
+from sources.written_dates import DateForm, read_day, read_moment, sentinel_days
 
 #: decimal(18,2) holds this many digits of fen.
 _MONEY_DIGITS = 18
@@ -25,10 +27,14 @@ _TOKEN = r"^k[0-9]+:[0-9a-f]{40}$"
 
 @dataclass(frozen=True)
 class Cells:
-    """`values` per different text, `bad` where the text can't be read; both of shape (uniques,)."""
+    """`values` per different text, `bad` where the text can't be read, `sentinel` where it stands for no date, `misplaced`
+    where it stands for an open end in a column that has none; all of shape (uniques,).
+    """
 
     values: pa.Array
     bad: np.ndarray
+    sentinel: np.ndarray | None = None
+    misplaced: np.ndarray | None = None
 
 
 def normalised(texts: pa.Array, steps: Sequence[str]) -> pa.Array:
@@ -44,12 +50,25 @@ _STEPS = {
     "lower": pc.utf8_lower,
     "upper": pc.utf8_upper,
     "drop_hyphens": lambda texts: pc.replace_substring(texts, "-", ""),
+    "drop_blanks": lambda texts: pc.replace_substring_regex(texts, r"[\s\x{3000}\x{a0}]+", ""),
+    "org_code_of_uscc": lambda texts: pc.if_else(
+        pc.equal(pc.utf8_length(texts), 18), pc.utf8_slice_codeunits(texts, 8, 17), texts
+    ),
 }
 
 
 def missing(texts: pa.Array, nulls: Collection[str]) -> np.ndarray:
     """Which texts mean that nothing was sent; blanks around them don't matter."""
     return _mask(pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(list(nulls), pa.string())))
+
+
+def ungrouped(texts: pa.Array, separator: str) -> pa.Array:
+    """Numbers written in groups of three (`5,000,000.00`) without their separators; others (`5,000000`) stay as they are, and
+    are no numbers.
+    """
+    mark = re.escape(separator)
+    grouped = pc.match_substring_regex(texts, rf"^\s*[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+(\.[0-9]*)?\s*$")
+    return pc.if_else(grouped, pc.replace_substring(texts, separator, ""), texts)
 
 
 def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
@@ -72,8 +91,14 @@ def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
     return Cells(from_fen(fen, null=~good), ~good & ~absent)
 
 
-def whole_number(texts: pa.Array, absent: np.ndarray, kind: pa.DataType) -> Cells:
-    """int32 or int64; `12.0` is a whole number, `12.5` isn't."""
+def whole_number(
+    texts: pa.Array, absent: np.ndarray, kind: pa.DataType, times: Fraction = Fraction(1)
+) -> Cells:
+    """int32 or int64; `12.0` is a whole number, `12.5` isn't. `times` turns the source's unit into the contract's: 1.5 of
+    ten thousand persons is a whole number of persons.
+    """
+    if times != 1:
+        return _scaled_whole(texts, absent, kind, times)
     sign, whole, part = _number_parts(texts)
     zeros = pc.equal(pc.utf8_trim(pc.fill_null(part, ""), characters="0"), "")
     digits = pc.utf8_ltrim(whole, characters="0")
@@ -87,11 +112,26 @@ def whole_number(texts: pa.Array, absent: np.ndarray, kind: pa.DataType) -> Cell
     return Cells(pa.array(np.where(good, values, 0), kind, mask=~good), ~good & ~absent)
 
 
-def number(texts: pa.Array, absent: np.ndarray) -> Cells:
-    """float64 from a plain decimal number; no exponents, no infinities."""
+def _scaled_whole(texts: pa.Array, absent: np.ndarray, kind: pa.DataType, times: Fraction) -> Cells:
+    limit = np.iinfo(kind.to_pandas_dtype())
+    readable = _mask(pc.match_substring_regex(pc.utf8_trim_whitespace(texts), _NUMBER)) & ~absent
+    values = np.zeros(len(texts), dtype=np.int64)
+    good = readable.copy()
+    # Another unit than the contract's is rare, and only different texts come here.
+    for position in np.flatnonzero(readable).tolist():
+        scaled = Fraction(texts[position].as_py().strip().rstrip(".")) * times
+        good[position] = scaled.denominator == 1 and limit.min <= scaled <= limit.max
+        values[position] = int(scaled) if good[position] else 0
+    return Cells(pa.array(values, kind, mask=~good), ~good & ~absent)
+
+
+def number(texts: pa.Array, absent: np.ndarray, times: Fraction = Fraction(1)) -> Cells:
+    """float64 from a plain decimal number; no exponents, no infinities. `times` turns the source's unit into the contract's."""
     trimmed = pc.utf8_trim_whitespace(texts)
     good = _mask(pc.match_substring_regex(trimmed, _NUMBER)) & ~absent
     values = pc.cast(pc.if_else(pa.array(good), trimmed, "0"), pa.float64())
+    if times != 1:
+        values = pc.divide(pc.multiply(values, float(times.numerator)), float(times.denominator))
     return Cells(pc.if_else(pa.array(good), values, pa.scalar(None, pa.float64())), ~good & ~absent)
 
 
@@ -99,14 +139,27 @@ def days(texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: S
     """date32 by the first form that fits; sentinel dates are null."""
     compiled = [DateForm.of(form) for form in forms]
     spelled, days_meant = frozenset(sentinels), sentinel_days(sentinels)
-    values, bad = [], np.zeros(len(texts), dtype=bool)
+    values, bad, sentinel = [], np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
     for position, text in enumerate(pc.utf8_trim_whitespace(texts).to_pylist()):
         day = None
-        if not absent[position] and text not in spelled:
-            day = read_day(text, compiled)
-            bad[position] = day is None
-        values.append(None if day in days_meant else day)
-    return Cells(pa.array(values, pa.date32()), bad)
+        if not absent[position]:
+            day = None if text in spelled else read_day(text, compiled)
+            sentinel[position] = text in spelled or day in days_meant
+            bad[position] = day is None and not sentinel[position]
+        values.append(None if sentinel[position] else day)
+    return Cells(pa.array(values, pa.date32()), bad, sentinel)
+
+
+def moments(texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: Sequence[str]) -> Cells:
+    """UTC microseconds of Chinese civil time by the first form that fits; sentinel dates are null."""
+    compiled = [DateForm.of(form) for form in forms]
+    written = days(texts, absent, forms, sentinels)
+    assert written.sentinel is not None
+    values = [
+        None if absent[position] or written.sentinel[position] else read_moment(text, compiled)
+        for position, text in enumerate(pc.utf8_trim_whitespace(texts).to_pylist())
+    ]
+    return Cells(pa.array(values, pa.timestamp("us", tz="UTC")), written.bad, written.sentinel)
 
 
 def months(texts: pa.Array, absent: np.ndarray, forms: Sequence[str]) -> Cells:
@@ -116,7 +169,7 @@ def months(texts: pa.Array, absent: np.ndarray, forms: Sequence[str]) -> Cells:
     return Cells(pa.array(written, pa.string()), read.bad)
 
 
-def coded(texts: pa.Array, absent: np.ndarray, codes: dict[str, bool | str], kind: pa.DataType) -> Cells:
+def coded(texts: pa.Array, absent: np.ndarray, codes: Mapping[str, bool | str], kind: pa.DataType) -> Cells:
     """What the codes lead to (string or bool); a text that isn't a declared code is bad. Blanks around it
     don't matter.
 
@@ -125,6 +178,18 @@ def coded(texts: pa.Array, absent: np.ndarray, codes: dict[str, bool | str], kin
     places = pc.index_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(list(codes), pa.string()))
     values = pa.array(list(codes.values()), kind).take(places)
     return Cells(values, _mask(pc.is_null(places)) & ~absent)
+
+
+def several(texts: pa.Array, separator: str, known: Collection[str]) -> dict[int, list[str]]:
+    """Texts that hold several known codes, by position: `10201、10202`. A known code that holds the separator is one code."""
+    candidates = _mask(pc.match_substring(texts, separator))
+    found = {}
+    for position in np.flatnonzero(candidates).tolist():
+        whole = texts[position].as_py().strip()
+        parts = [part.strip() for part in whole.split(separator)]
+        if whole not in known and all(part in known for part in parts):
+            found[position] = parts
+    return found
 
 
 def text(texts: pa.Array, absent: np.ndarray) -> Cells:
@@ -138,6 +203,20 @@ def tokens(texts: pa.Array, absent: np.ndarray) -> Cells:
     """Pseudonyms of the form `k1:` and 40 hexadecimal digits."""
     good = _mask(pc.match_substring_regex(texts, _TOKEN))
     return Cells(text(texts, absent).values, ~good & ~absent)
+
+
+def of_key(texts: pa.Array, key_ver: str) -> np.ndarray:
+    """Which pseudonyms were made with this key."""
+    return _mask(pc.starts_with(texts, f"{key_ver}:"))
+
+
+#: What codes of enterprises look like: GB 32100 without the letters I, O, S, V, Z; organisation codes of GB 11714.
+_FORMS = {"uscc": r"^[0-9A-HJ-NPQRTUWXY]{18}$", "org_code": r"^[0-9A-Z]{8}[0-9X]$"}
+
+
+def of_form(texts: pa.Array, form: str) -> np.ndarray:
+    """Which codes have the declared form, `uscc` or `org_code`."""
+    return _mask(pc.match_substring_regex(texts, _FORMS[form]))
 
 
 def _number_parts(texts: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:

@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.kill_point import kill_point
 from core.state import Delivery, LeftOut, StateDatabase
-from core.subject import owner_of
+from core.subject import SubjectKind, owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -265,8 +265,9 @@ def _with_subjects(
     if schema.has_subject:
         codes = converted.subject_codes
         subject_ids = codes
-        if adapter.key.pseudonymise:
-            subject_ids = PseudonymKey.load(keys).pseudonyms(adapter.subject, adapter.code_space, codes)
+        if adapter.pseudonymises:
+            kind = SubjectKind(adapter.subject)
+            subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
         numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():

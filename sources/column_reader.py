@@ -1,0 +1,239 @@
+"""One column of a delivery, read: the value of each different text, and what is wrong with it.
+
+Everything that a cell alone decides (form, code, range, presence) is decided here, once for each different text, however
+many rows have it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.money import fen
+from core.months import Month
+from core.table_schema import Column, ColumnType, TableSchema
+from sources import cells
+from sources.adapter import Adapter
+from sources.code_map import CodesInForce, in_force
+from sources.column_rule import Reading
+from sources.delivered_rows import DeliveredRows
+from sources.hold_reasons import Reason
+from sources.row_rules import Operation
+from sources.units import factor
+
+
+@dataclass(frozen=True)
+class ReadColumn:
+    """`values` and `faults` (uint8 reasons, None where nothing is wrong) for each different text of `source`.
+
+    `parts`: positions among `values` for texts that stand for several codes (`split: explode`).
+    """
+
+    source: str
+    values: pa.Array
+    faults: np.ndarray | None
+    parts: dict[int, list[int]] | None = None
+
+
+class ColumnReader:
+    """Reads the columns of one delivery as its adapter says."""
+
+    def __init__(
+        self, delivered: DeliveredRows, adapter: Adapter, schema: TableSchema, period: Month
+    ) -> None:
+        self.delivered = delivered
+        self.adapter = adapter
+        self.schema = schema
+        self.period = period
+        self._known: dict[tuple[str, str], ReadColumn] = {}
+
+    def read(self, column: Column, rule: Reading) -> ReadColumn:
+        """A column that comes from a source column, with the contract's range and presence judged."""
+        assert rule.source_column is not None
+        name = (column.name, rule.source_column)
+        if name not in self._known:
+            self._known[name] = self._read(column, rule, rule.source_column)
+        return self._known[name]
+
+    def key(self) -> ReadColumn:
+        """The normalised code of the subject: a pseudonym, or the source's code where the adapter pseudonymises."""
+        key = self.adapter.key
+        assert key is not None
+        texts = cells.normalised(self.delivered.texts(key.source_column), key.normalise)
+        absent = cells.missing(texts, self.adapter.nulls)
+        read = cells.text(texts, absent) if key.pseudonymise else cells.tokens(texts, absent)
+        faults = _faults(len(texts))
+        faults[read.bad] = Reason.MALFORMED_KEY
+        if key.form is not None:
+            faults[~cells.of_form(texts, key.form)] = Reason.MALFORMED_KEY
+        if key.key_ver is not None:
+            faults[~cells.of_key(texts, key.key_ver) & ~read.bad] = Reason.OTHER_KEY_VERSION
+        faults[absent] = Reason.NO_KEY
+        return ReadColumn(key.source_column, read.values, _or_none(faults))
+
+    def absent(self, source: str, rule: Reading | None = None) -> np.ndarray:
+        """Which rows have nothing in a source column, bool (rows,)."""
+        texts = cells.normalised(self.delivered.texts(source), rule.normalise if rule is not None else ())
+        nulls = (*self.adapter.nulls, *(rule.nulls if rule is not None else ()))
+        return cells.missing(texts, nulls)[self.delivered.places(source)]
+
+    def moments(self, source: str, parse: tuple[str, ...]) -> ReadColumn:
+        """Moments of a source column, for ordering rows."""
+        texts = self.delivered.texts(source)
+        absent = cells.missing(texts, self.adapter.nulls)
+        read = cells.moments(texts, absent, parse, ())
+        faults = _faults(len(texts))
+        faults[read.bad] = Reason.UNREADABLE
+        faults[absent] = Reason.MISSING
+        return ReadColumn(source, read.values, _or_none(faults))
+
+    def operation(self, operation: Operation) -> ReadColumn:
+        """insert, update or delete for each different text of the flag."""
+        texts = self.delivered.texts(operation.source_column)
+        absent = cells.missing(texts, self.adapter.nulls)
+        maps = self.adapter.maps([operation.code_map] if operation.code_map is not None else [])
+        meanings = in_force(maps, dict(operation.codes), self.period).meanings
+        read = cells.coded(texts, absent, meanings, pa.string())
+        faults = _faults(len(texts))
+        faults[read.bad] = Reason.UNKNOWN_CODE
+        if operation.missing is None:
+            nothing = read.values.is_null().to_numpy(zero_copy_only=False).astype(bool)
+            faults[nothing] = Reason.UNKNOWN_CODE
+        return ReadColumn(operation.source_column, read.values, _or_none(faults))
+
+    def codes(self, rule: Reading, column: Column) -> CodesInForce:
+        """What the texts of a column mean in the delivery's month."""
+        inline = rule.codes or ({} if rule.code_map else {code: code for code in column.codes})
+        return in_force(self.adapter.maps(rule.code_map), dict(inline), self.period)
+
+    def _read(self, column: Column, rule: Reading, source: str) -> ReadColumn:
+        texts = cells.normalised(self.delivered.texts(source), rule.normalise)
+        absent = cells.missing(texts, (*self.adapter.nulls, *rule.nulls))
+        if column.type in (ColumnType.CODE, ColumnType.BOOL) or rule.has_codes:
+            return self._coded(column, rule, source, texts, absent)
+        read = self._typed(column, rule, texts, absent)
+        faults = _faults(len(texts))
+        faults[read.bad] = Reason.UNREADABLE
+        if (
+            column.type is ColumnType.SUBJECT
+            and self.adapter.key is not None
+            and self.adapter.key.key_ver is not None
+        ):
+            other = ~cells.of_key(texts, self.adapter.key.key_ver) & ~read.bad & ~absent
+            faults[other] = Reason.OTHER_KEY_VERSION
+        if column.name == "period":
+            other = pc.fill_null(pc.not_equal(read.values, str(self.period)), False)
+            faults[other.to_numpy(zero_copy_only=False).astype(bool)] = Reason.OTHER_PERIOD
+        faults[(faults == Reason.GOOD) & outside(column, read.values)] = Reason.OUT_OF_RANGE
+        self._judge_absence(column, rule, read, faults)
+        return ReadColumn(source, read.values, _or_none(faults))
+
+    def _typed(self, column: Column, rule: Reading, texts: pa.Array, absent: np.ndarray) -> cells.Cells:
+        if rule.thousands is not None:
+            texts = cells.ungrouped(texts, rule.thousands)
+        times = _times(rule, column)
+        sentinels = (*self.adapter.sentinels.null, *self.adapter.sentinels.open_end)
+        match column.type:
+            case ColumnType.MONEY:
+                return cells.money(texts, absent, rule.unit or "CNY")
+            case ColumnType.INT | ColumnType.LONG:
+                return cells.whole_number(texts, absent, column.type.arrow(), times)
+            case ColumnType.FLOAT:
+                return cells.number(texts, absent, times)
+            case ColumnType.DATE:
+                return self._ends(rule, texts, absent, cells.days(texts, absent, rule.parse, sentinels))
+            case ColumnType.TIME:
+                return self._ends(rule, texts, absent, cells.moments(texts, absent, rule.parse, sentinels))
+            case ColumnType.MONTH:
+                return cells.months(texts, absent, rule.parse)
+            case ColumnType.SUBJECT:
+                return cells.tokens(texts, absent)
+            case _:
+                return cells.text(texts, absent)
+
+    def _ends(self, rule: Reading, texts: pa.Array, absent: np.ndarray, read: cells.Cells) -> cells.Cells:
+        """An open end where nothing may be open is no date that could be read."""
+        if rule.open_end or not self.adapter.sentinels.open_end:
+            return read
+        open_end = cells.days(texts, absent, rule.parse, self.adapter.sentinels.open_end).sentinel
+        null = cells.days(texts, absent, rule.parse, self.adapter.sentinels.null).sentinel
+        assert open_end is not None and null is not None
+        return replace(read, misplaced=open_end & ~null)
+
+    def _judge_absence(self, column: Column, rule: Reading, read: cells.Cells, faults: np.ndarray) -> None:
+        sentinel = read.sentinel if read.sentinel is not None else np.zeros(len(faults), dtype=bool)
+        if read.misplaced is not None:
+            faults[(faults == Reason.GOOD) & read.misplaced] = Reason.SENTINEL
+        if column.nullable or rule.where:
+            return
+        nothing = read.values.is_null().to_numpy(zero_copy_only=False).astype(bool) & (faults == Reason.GOOD)
+        faults[nothing & sentinel] = Reason.SENTINEL
+        faults[nothing & ~sentinel] = Reason.MISSING
+
+    def _coded(
+        self, column: Column, rule: Reading, source: str, texts: pa.Array, absent: np.ndarray
+    ) -> ReadColumn:
+        known = self.codes(rule, column)
+        read = cells.coded(texts, absent, known.meanings, column.type.arrow())
+        faults = _faults(len(texts))
+        faults[read.bad] = Reason.UNKNOWN_CODE
+        if known.retired:
+            trimmed = pc.utf8_trim_whitespace(texts)
+            retired = pc.is_in(trimmed, value_set=pa.array(sorted(known.retired), pa.string()))
+            faults[read.bad & retired.to_numpy(zero_copy_only=False).astype(bool)] = Reason.RETIRED_CODE
+        values, parts = read.values, None
+        if rule.split is not None:
+            found = cells.several(texts, rule.split.by, known.meanings)
+            faults[list(found)] = Reason.SEVERAL_CODES
+            if rule.split.rule == "explode" and found:
+                values, parts = _exploded(values, found, known)
+        self._judge_absence(column, rule, read, faults)
+        if parts:
+            faults[list(parts)] = Reason.GOOD
+        return ReadColumn(source, values, _or_none(faults), parts)
+
+
+def _exploded(
+    values: pa.Array, found: dict[int, list[str]], known: CodesInForce
+) -> tuple[pa.Array, dict[int, list[int]]]:
+    """Values with the parts of multi-valued texts behind them, and where each text's parts lie."""
+    more: list[bool | str] = []
+    parts: dict[int, list[int]] = {}
+    for position, codes in found.items():
+        meanings = list(dict.fromkeys(known.meanings[code] for code in codes))
+        parts[position] = list(range(len(values) + len(more), len(values) + len(more) + len(meanings)))
+        more += meanings
+    return pa.concat_arrays([values, pa.array(more, values.type)]), parts
+
+
+def _times(rule: Reading, column: Column) -> Fraction:
+    """How many of the contract's unit one of the source's is."""
+    if column.type is ColumnType.MONEY or rule.unit is None or not column.unit:
+        return Fraction(1)
+    return factor(rule.unit, column.unit) or Fraction(1)
+
+
+def outside(column: Column, values: pa.Array) -> np.ndarray:
+    """Which values lie outside the contract's limits; missing ones don't."""
+    outside = np.zeros(len(values), dtype=bool)
+    if column.minimum is None and column.maximum is None:
+        return outside
+    scale = 100 if column.type is ColumnType.MONEY else 1
+    numbers = fen(values) if scale == 100 else pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    if column.minimum is not None:
+        outside |= numbers < column.minimum * scale
+    if column.maximum is not None:
+        outside |= numbers > column.maximum * scale
+    return outside & values.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _faults(texts: int) -> np.ndarray:
+    return np.zeros(texts, dtype=np.uint8)
+
+
+def _or_none(faults: np.ndarray) -> np.ndarray | None:
+    return faults if faults.any() else None
