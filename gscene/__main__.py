@@ -13,10 +13,12 @@ from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.contracts import contracts
+from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.migrate import migrate
 from gscene.run import run
+from gscene.trust import trust
 from gscene.up import up
 
 EPILOG = """
@@ -47,6 +49,8 @@ for command in (
     doctor,
     contracts,
     migrate,
+    deliveries,
+    trust,
 ):
     cli.add_command(command)
 

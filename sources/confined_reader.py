@@ -27,11 +27,13 @@ import pyarrow as pa
 from core.errors import GsceneError, Refusal
 from sources.convert import Converted
 from sources.reading import ReadingJob
-from sources.reading_worker import REFUSAL
+from sources.reading_worker import READY, REFUSAL
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _PIECE = 1 << 20
 _LONGEST_HEAD = 1 << 20
+#: Seconds; it takes one or two.
+_STARTS_WITHIN = 120.0
 
 #: Reads a job's files: `ConfinedReader().read`, or `reading.read_and_convert` in this process.
 Reader = Callable[[ReadingJob], Converted]
@@ -76,8 +78,8 @@ class ConfinedReader:
 
     def _ask(self, job: ReadingJob) -> bytes | None:
         """What the child wrote; None where it died or had to be ended."""
-        ends_at = time.monotonic() + job.limits.wall_seconds
         talk = self._started()
+        ends_at = time.monotonic() + job.limits.wall_seconds
         ours, theirs = os.pipe()
         with os.fdopen(ours, "rb", buffering=0) as pipe:
             try:
@@ -119,7 +121,20 @@ class ConfinedReader:
                 )
             self._talk = Connection(ours.detach())
             atexit.register(self.close)
+            self._wait_until_ready(self._talk)
         return self._talk
+
+    def _wait_until_ready(self, talk: Connection) -> None:
+        try:
+            ready = talk.poll(_STARTS_WITHIN) and talk.recv_bytes(100) == READY
+        except (OSError, EOFError):
+            ready = False
+        if not ready:
+            self.close()
+            raise GsceneError(
+                "the process that reads deliveries doesn't start.",
+                f"See why: cd {_CHECKOUT} && {sys.executable} -c 'from sources.reading_worker import warm_up; warm_up()'",
+            )
 
 
 def _all_of(pipe: int, ends_at: float, most: int) -> bytes | None:

@@ -92,7 +92,7 @@ def accepted_rows(state: StateDatabase, kind: TableOwner, table: str) -> dict[st
     """Canonical rows that the ledger has accepted, by period: what the raw months of a table should hold. Rows of withdrawn
     deliveries lie there still: they were known once."""
     query = (
-        select(Delivery.period, func.sum(Delivery.rows_made))
+        select(Delivery.period, func.sum(func.coalesce(Delivery.rows_made, Delivery.rows_accepted)))
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.state == ACCEPTED)
         .where(Delivery.lane == "live")
         .group_by(Delivery.period)

@@ -279,6 +279,9 @@ def _check_quotes(
 
 
 def _parsed(body: bytes, names: list[str], form: FileFormat, quoted: bool) -> pa.Table:
+    if body.startswith(_BOM):
+        # PyArrow drops one mark at the start of what it is given; here it is a cell's first character.
+        body = _BOM + body
     return pa_csv.read_csv(
         pa.BufferReader(body),
         # One block a call: it holds whole rows.

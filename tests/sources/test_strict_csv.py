@@ -62,6 +62,7 @@ def read(body: bytes, form: FileFormat, columns: list[str] = COLUMNS) -> list[tu
 )
 @example(rows=[('"', '""', 'a"b')], form=FileFormat(), ending="\n", quoting=csv.QUOTE_MINIMAL)
 @example(rows=[("", "", "")], form=FileFormat(), ending="\r\n", quoting=csv.QUOTE_MINIMAL)
+@example(rows=[("\ufeff", "", "")], form=FileFormat(), ending="\n", quoting=csv.QUOTE_MINIMAL)
 # The second byte of 亅 in GB18030 is the delimiter.
 @example(rows=[("亅", "", "亅")], form=FileFormat(encoding="gb18030", delimiter="|"), ending="\n", quoting=0)
 def test_round_trip(rows: list[tuple[str, ...]], form: FileFormat, ending: str, quoting: int) -> None:
