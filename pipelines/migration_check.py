@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +40,7 @@ from pipelines.build import LISTS
 from pipelines.trial_intake import require_both_sides, take_in_trial
 from pipelines.workplace import Workplace
 from sources.adapter import Adapter
+from sources.adapter_lint import fed_columns
 from sources.migration.acts import keep_check
 from sources.migration.crosswalk import Crosswalk
 from sources.migration.definition import FeedOf, MigratedTable, MigrationDefinition
@@ -171,7 +172,7 @@ class Parity:
             SideReader(place.store, place.state, "trial", _sources(table.new), numbers, links),
         )
         old, new = (
-            reader.read(table, schema, fed_columns(place.blueprint.adapters, feeds), self.months, self.at)
+            reader.read(table, schema, fed_by_all(place.blueprint.adapters, feeds), self.months, self.at)
             for reader, feeds in zip(readers, (table.old, table.new), strict=True)
         )
         for month in self.months:
@@ -317,10 +318,10 @@ class Parity:
         return finding.waived(f"{waiver.who}, until {waiver.until}: {waiver.reason}")
 
 
-def fed_columns(adapters: dict[str, Adapter], feeds: tuple[FeedOf, ...]) -> frozenset[str]:
-    """Canonical columns that every one of these feeds fills, the subject's own left aside."""
-    filled = [frozenset(adapters[feed.adapter].columns) for feed in feeds]
-    return frozenset.intersection(*filled) - {"period"}
+def fed_by_all(adapters: Mapping[str, Adapter], feeds: tuple[FeedOf, ...]) -> frozenset[str]:
+    """Canonical columns that every one of these feeds fills, subject and period left aside."""
+    filled = [frozenset(fed_columns(adapters[feed.adapter])) for feed in feeds]
+    return frozenset.intersection(*filled) - {"subject_id", "period"}
 
 
 def common_subjects(sides: list[TableSides]) -> np.ndarray:

@@ -245,7 +245,7 @@ def _misfits(
                     (side, number, "adapter"),
                     f"the adapter {feed.adapter} isn't one of {feed.source} for {table.name}",
                 )
-            elif definition.linking == "crosswalk" and adapter.key.pseudonymise:
+            elif definition.linking == "crosswalk" and adapter.pseudonymises:
                 yield (
                     (side, number, "adapter"),
                     f"{feed.adapter} makes pseudonyms on entry; a crosswalk needs feeds that send them",

@@ -216,7 +216,8 @@ def _says_otherwise(known: pa.Table, records: pa.Table, key: list[str], schema: 
     """bool per record: whether its versions differ in any business column."""
     frame = known.select([*dict.fromkeys([*key, *schema.arrow().names])]).to_pandas(date_as_object=False)
     contents = frame.drop_duplicates().groupby(key, dropna=False).size().rename("contents").reset_index()
-    return np.asarray(records.to_pandas().merge(contents, on=key, how="left")["contents"].to_numpy() > 1)
+    wanted = records.to_pandas(date_as_object=False)
+    return np.asarray(wanted.merge(contents, on=key, how="left")["contents"].to_numpy() > 1)
 
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -134,7 +134,7 @@ def consents_of(schema: TableSchema, month: Month) -> Frame:
         one = pd.DataFrame({"firm": np.arange(FIRMS)}).merge(frame, on="firm", how="left")
         told: dict[str, Any] = {
             "consent_id": [f"{purpose}{firm}" for firm in one["firm"]], "purpose": purpose, "kind": "written",
-            "granted_at": str(FIRST.first_day), "valid_to": None, "source_codes": None, "version_no": 1,
+            "granted_at": str(FIRST.first_day), "valid_to": None, "source_codes": '["tax", "si", "util"]', "version_no": 1,
             "withdrawn_at": np.where(one["firm"] % 70 == 3, str(month.first_day), None),
         }  # fmt: skip
         frames.append(_whole(one, told, schema, frame))
@@ -397,9 +397,10 @@ def made_up_adapters() -> Any:
 
 @pytest.fixture(scope="session")
 def base(made_up_adapters: Blueprint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built once; tests start from copies."""
-    home = tmp_path_factory.mktemp("migration") / "home"
-    build_base(home)
+    """Built once for all modules that take this fixture over; tests start from copies."""
+    home = tmp_path_factory.getbasetemp() / "migration_base" / "home"
+    if not home.exists():
+        build_base(home)
     return home
 
 
