@@ -68,33 +68,32 @@ def register_kept(kind: str, register: str, old: Collection[int], new: Collectio
 
 @dataclass(frozen=True)
 class ConsentBasis:
-    """What becomes of consents at the change of controller: they name no platform, the new one, or only an old one."""
+    """What becomes of consents at the change of controller, as counts: they name no platform of either side; they hold for the
+    new one; they name only an old one, whose consents don't."""
 
     unnamed: int
-    name_new: int
+    hold: int
     lapse: int
 
 
-def consent_basis(consents: pa.Table, old: Collection[str], new: Collection[str]) -> ConsentBasis:
-    """Counts of consents in force by what they name in `source_codes` (a JSON list; missing: all sources). A consent that names
-    an old platform and no new one has no basis with the new controller: it isn't copied, it lapses."""
+def consent_basis(consents: pa.Table, old: Collection[str], holding: Collection[str]) -> ConsentBasis:
+    """Counts of consents by what they name in `source_codes` (a JSON list; missing: all sources). `holding`: codes that let the
+    new side's data be used. A consent that names an old platform and none of these has no basis with the new controller: it isn't
+    copied, it lapses."""
     if "source_codes" not in consents.column_names:
         return ConsentBasis(consents.num_rows, 0, 0)
-    unnamed = name_new = lapse = 0
-    for text in consents.column("source_codes").to_pylist():
+    told = consents.column("source_codes").combine_chunks().value_counts()
+    counts = {"unnamed": 0, "hold": 0, "lapse": 0}
+    for entry in told:
+        text, rows = entry["values"].as_py(), entry["counts"].as_py()
         named = set(json.loads(text)) if text else set()
-        if named & set(new):
-            name_new += 1
-        elif named & set(old):
-            lapse += 1
-        else:
-            unnamed += 1
-    return ConsentBasis(unnamed, name_new, lapse)
+        counts["hold" if named & set(holding) else "lapse" if named & set(old) else "unnamed"] += rows
+    return ConsentBasis(**counts)
 
 
 def lapsing_consents(kind: str, basis: ConsentBasis) -> ParityFinding:
     """PC15, told beside: consents that name only an old platform lapse with it. A warning that whoever signs must name."""
-    total = basis.unnamed + basis.name_new + basis.lapse
-    counts = {"consents": total, "name_new": basis.name_new, "lapse": basis.lapse}
+    total = basis.unnamed + basis.hold + basis.lapse
+    counts = {"consents": total, "hold": basis.hold, "lapse": basis.lapse}
     verdict = Verdict.WARN if basis.lapse else Verdict.PASS
     return ParityFinding("PC15", kind, "consents_lapse", verdict, float(basis.lapse), high=0.0, counts=counts)

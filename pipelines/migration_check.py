@@ -292,7 +292,7 @@ class Parity:
         if raw[1] is not None:
             schema = self.workplace.blueprint.schemas["consent_register"]
             standing = resolver(schema, self.workplace.state, f"raw/{kind}/consent_register")(raw[1], self.at)
-            basis = consent_basis(standing, self.definition.old_sources, self.definition.new_sources)
+            basis = consent_basis(standing, self.definition.old_sources, self.definition.consented_sources)
             found.append(lapsing_consents(str(kind), basis))
         return found
 

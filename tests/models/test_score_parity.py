@@ -162,7 +162,10 @@ def test_consents_that_name_only_the_old_platform_lapse_and_are_told() -> None:
     told = ['["city_si"]', '["city_si", "prov_si"]', '["tax"]', None, "[]"]
     consents = pa.table({"source_codes": pa.array(told, pa.string())})
     basis = consent_basis(consents, ["city_si"], ["prov_si"])
-    assert (basis.unnamed, basis.name_new, basis.lapse) == (3, 1, 1)
+    assert (basis.unnamed, basis.hold, basis.lapse) == (3, 1, 1)
+    assert consent_basis(consents, ["city_si"], ["prov_si", "city_si"]).lapse == 0, (
+        "where somebody answers for it they hold"
+    )
     found = lapsing_consents("resident", basis)
     assert (found.check, found.verdict, found.blocks) == ("PC15", Verdict.WARN, False)
     assert lapsing_consents("resident", consent_basis(pa.table({"x": [1]}), [], [])).verdict is Verdict.PASS

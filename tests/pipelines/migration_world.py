@@ -346,19 +346,23 @@ def build_base(home: Path) -> None:
     world.registers(DUAL_LAST)
     world.new_side(FIRST, DUAL_FIRST.plus(-1))
     world.take_in_everything()
-    train_champion(world)
+    train_champion(world.workplace, DUAL_LAST)
 
 
-def train_champion(world: MigrationWorld, model: str = "enterprise_risk") -> None:
+def train_champion(
+    world: Workplace, as_of: Month, model: str = "enterprise_risk", coverage: float = 0.9, columns: int = 6
+) -> None:
     """A small champion from real features of the old side and made-up outcomes."""
-    plan, as_of = world.workplace.blueprint, DUAL_LAST
+    plan = world.blueprint
     feature_set = plan.feature_sets[plan.models[model].feature_set]
     build_features(world.store, world.state, world.clock, feature_set, as_of, 5)
     frame = read_features(world.store, feature_set, [as_of]).reset_index()
     told = [
-        name for name in feature_set.names if frame[name].notna().mean() > 0.9 and frame[name].nunique() > 50
+        name
+        for name in feature_set.names
+        if frame[name].notna().mean() > coverage and frame[name].nunique() > 50
     ]
-    told = [name for name in told if name in feature_set.for_purpose(plan.models[model].purpose)][:6]
+    told = [name for name in told if name in feature_set.for_purpose(plan.models[model].purpose)][:columns]
     x = frame[told].rank(pct=True).fillna(0.5).to_numpy()
     odds = 3.0 * (x.mean(axis=1) - 0.5) - 1.0
     y = (np.random.default_rng(3).random(len(frame)) < 1 / (1 + np.exp(-odds))).astype(np.int8)
@@ -375,12 +379,12 @@ def train_champion(world: MigrationWorld, model: str = "enterprise_risk") -> Non
     record = train(
         definition, sample, signs, TrainingInputs(str(as_of), {feature_set.table: 1}, feature_set.sha256)
     )
-    folder = world.home / "models" / model
+    folder = world.settings.bundles / model
     sha256 = write_bundle(record, folder)
     with world.state.session() as session:
         session.add(
             ModelVersion(
-                name=model, training_month=str(as_of), bundle=str(folder.relative_to(world.home)), bundle_sha256=sha256,
+                name=model, training_month=str(as_of), bundle=str(folder.relative_to(world.settings.home)), bundle_sha256=sha256,
                 ships=str(record.ships), metrics={}, trained_at=world.clock.now(),
             )
         )  # fmt: skip
