@@ -377,6 +377,58 @@ class Recall(Base):
     acknowledged_by: Mapped[str | None]
 
 
+class PlatformMigration(Base):
+    """One migration from old sources to new ones: where it stands, and the definition that it was planned with.
+
+    `under_way` names a cut-over or rollback that has begun and not ended: until it has, both sides' deliveries wait on the
+    trial lane. `crosswalk`: sha256, bytes, pairs of the file that was taken over; None where there is none.
+    """
+
+    __tablename__ = "platform_migration"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    under_way: Mapped[str | None]
+    definition: Mapped[dict[str, Any]]
+    definition_sha256: Mapped[str] = mapped_column(String(64))
+    crosswalk: Mapped[dict[str, Any] | None]
+    cut_over_at: Mapped[datetime | None]
+    window_ends_at: Mapped[datetime | None]
+
+
+class ParityCheck(Base):
+    """One run of the parity checks: its findings (statistics and counts only), what they were computed from (content hashes)
+    and the hash over both that a signature names."""
+
+    __tablename__ = "parity_check"
+
+    check_no: Mapped[int] = mapped_column(primary_key=True)
+    migration: Mapped[str] = mapped_column(ForeignKey("platform_migration.name"))
+    actor: Mapped[str]
+    checked_at: Mapped[datetime]
+    definition_sha256: Mapped[str] = mapped_column(String(64))
+    inputs: Mapped[dict[str, Any]]
+    findings: Mapped[dict[str, Any]]
+    evidence_sha256: Mapped[str] = mapped_column(String(64))
+    passed: Mapped[bool]
+
+
+class MigrationChange(Base):
+    """One change of a migration's state: who, when, on what evidence, and the link of the audit chain that tells of it."""
+
+    __tablename__ = "migration_change"
+
+    change_no: Mapped[int] = mapped_column(primary_key=True)
+    migration: Mapped[str] = mapped_column(ForeignKey("platform_migration.name"))
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    evidence_sha256: Mapped[str] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]]
+    event_no: Mapped[int] = mapped_column(ForeignKey("audit_event.event_no"))
+
+
 class AuditEvent(Base):
     """One link of the audit chain; see `core.audit`."""
 

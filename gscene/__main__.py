@@ -18,6 +18,7 @@ from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
+from gscene.migrate import migrate
 from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.run import run
@@ -56,6 +57,7 @@ for command in (
     doctor,
     features,
     contracts,
+    migrate,
     deliveries,
     trust,
     adapters,

@@ -104,7 +104,7 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
 def _last_month(workplace) -> Month:  # type: ignore[no-untyped-def]
     with workplace.state.session() as session:
         taken = Delivery.state.in_(("RECEIVED", "ACCEPTED"))
-        last = session.scalar(select(func.max(Delivery.period)).where(taken))
+        last = session.scalar(select(func.max(Delivery.period)).where(taken, Delivery.lane == "live"))
     if last is None:
         raise GsceneError(
             f"{workplace.settings.home} has received no delivery.",
@@ -119,11 +119,14 @@ def tell_deliveries(workplace, reporter: Reporter) -> None:  # type: ignore[no-u
         key = (Delivery.subject, Delivery.table)
         totals = session.execute(
             select(*key, func.count(), func.sum(Delivery.rows_delivered), func.sum(Delivery.rows_accepted))
-            .where(Delivery.state == "ACCEPTED")
+            .where(Delivery.state == "ACCEPTED", Delivery.lane == "live")
             .group_by(*key)
         ).all()
         reasons = session.execute(
-            select(*key, LeftOut.reason, func.sum(LeftOut.rows)).join(LeftOut).group_by(*key, LeftOut.reason)
+            select(*key, LeftOut.reason, func.sum(LeftOut.rows))
+            .join(LeftOut)
+            .where(Delivery.lane == "live")
+            .group_by(*key, LeftOut.reason)
         ).all()
     rows = []
     for subject, table, deliveries, delivered, accepted in totals:

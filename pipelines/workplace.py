@@ -109,3 +109,7 @@ class Workplace:
     def registry(self, owner: TableOwner) -> SubjectRegistry:
         """Subject numbers of one kind; those of `shared` stay empty, as no row of a shared table is about a subject."""
         return self._registries.setdefault(owner, SubjectRegistry(self.store, owner))
+
+    def trial_registry(self, owner: TableOwner) -> SubjectRegistry:
+        """Subject numbers of one kind on the trial lane."""
+        return SubjectRegistry(self.store, owner, "trial")

@@ -33,6 +33,7 @@ from core.state import Delivery, Redaction, StateDatabase
 from sources.delivery import MANIFEST_NAME, NAME, DeliveryFolder, read_delivery
 from sources.delivery_receipt import write_receipts
 from sources.ledger import REFUSED, audit, enter, recorded_refusal
+from sources.migration.lanes import lane_of
 from sources.sequence import admit_what_waited, check_number, hold_where_gapped
 from sources.signature import SIGNATURE_NAME, check_signature
 
@@ -188,13 +189,23 @@ def _entered(session: Session, clock: Clock, arrival: Arrival, entry: Delivery) 
         if again and (other.state != REFUSED or other.received_at == arrival.at):
             return _repeated(session, clock, arrival, other)
     standing = next((other for other in same if other.state != REFUSED), None)
-    refusal = _conflict(standing) if standing is not None else check_number(session, entry)
+    refusal = _put_on_lane(session, entry)
+    refusal = refusal or (_conflict(standing) if standing is not None else check_number(session, entry))
     enter(session, clock, entry, refusal)
     if refusal is None and entry.sequence is not None:
         hold_where_gapped(session, clock, entry)
     if entry.sequence is not None:
         admit_what_waited(session, clock, entry, arrival.at)
     return entry.delivery_no, refusal
+
+
+def _put_on_lane(session: Session, entry: Delivery) -> Refusal | None:
+    """Live, or on trial while a platform migration says so; the refusal where its source has been retired."""
+    try:
+        entry.lane = lane_of(session, entry.source)
+    except Refusal as retired:
+        return retired
+    return None
 
 
 def _conflict(standing: Delivery) -> Refusal:

@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.kill_point import kill_point
 from core.state import Delivery, LeftOut, StateDatabase
-from core.subject import SubjectKind
+from core.subject import SubjectKind, owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -45,6 +45,7 @@ from sources.ledger import (
     same_feed,
     supersede,
 )
+from sources.migration.rekeyed import subject_numbers
 from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
@@ -194,7 +195,12 @@ def _settle(
     if judged.doubt is not None:
         raise judged.doubt
     table = raw_table_of(entry)
-    rows = with_subjects(converted, entry, adapter, schema, registry_of(entry, registry, store), keys)
+    numbered = registry_of(entry, registry, store)
+    try:
+        rows = with_subjects(converted, entry, adapter, schema, numbered, keys, state)
+    except Refusal as refusal:
+        _refuse(state, clock, delivery_no, refusal)
+        raise
     if entry.basis == RELEASED:
         converted, rows = without_collisions(converted, rows, entry, schema, store, state)
     kill_point("intake.after_subjects")
@@ -280,7 +286,9 @@ def superseded_by(session: Session, entry: Delivery) -> Delivery | None:
 
 def registry_of(entry: Delivery, registry: SubjectRegistry, store: TableStore) -> SubjectRegistry:
     """A platform on trial numbers its subjects apart, so that the live numbering knows nothing of it."""
-    return registry if entry.lane == "live" else SubjectRegistry(store, f"trial_{entry.subject}")  # type: ignore[arg-type]
+    if entry.lane == registry.lane:
+        return registry
+    return SubjectRegistry(store, owner_of(entry.subject), "trial" if entry.lane == "trial" else "live")
 
 
 def with_subjects(
@@ -290,6 +298,7 @@ def with_subjects(
     schema: TableSchema,
     registry: SubjectRegistry,
     keys: Path,
+    state: StateDatabase,
     add: bool = True,
 ) -> pa.Table:
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject. Without `add`, subjects
@@ -304,7 +313,10 @@ def with_subjects(
         if adapter.pseudonymises:
             kind = SubjectKind(adapter.subject)
             subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        numbers = registry.numbers(subject_ids, codes, add)
+        if add:
+            numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
+        else:
+            numbers = registry.numbers(subject_ids, codes, add=False)
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():
             order = pa.array(np.argsort(numbers, kind="stable"))

@@ -69,7 +69,7 @@ def release(
         job = replace(reading_job(entry, adapter, schema, archive, limits, state), only=only)
         converted = reader(job)
         rows = with_subjects(
-            converted, entry, adapter, schema, registry_of(entry, registry, store), keys, add=False
+            converted, entry, adapter, schema, registry_of(entry, registry, store), keys, state, add=False
         )
         converted, _ = without_collisions(converted, rows, entry, schema, store, state)
         if converted.quarantined.num_rows == len(only):
