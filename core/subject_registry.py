@@ -163,7 +163,7 @@ class SubjectRegistry:
             known = numbers >= 0
             # Former ones first: a run that dies before the next step finds old pseudonyms that still resolve.
             self._remember_former(old_ids.filter(pa.array(known)), numbers[known], new_ids)
-            replaced = self.table()
+            replaced = self._rows()
             if (old >= 0).any():
                 ids = replaced.column("subject_id").to_numpy(zero_copy_only=False).copy()
                 codes = replaced.column("provider_code").to_numpy(zero_copy_only=False).copy()
