@@ -11,11 +11,13 @@ from rich.text import Text
 
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
+from gscene.adapters import adapters
 from gscene.console import Reporter
 from gscene.contracts import contracts
 from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
+from gscene.quarantine import quarantine
 from gscene.run import run
 from gscene.trust import trust
 from gscene.up import up
@@ -49,6 +51,8 @@ for command in (
     contracts,
     deliveries,
     trust,
+    adapters,
+    quarantine,
 ):
     cli.add_command(command)
 

@@ -20,6 +20,7 @@ from pipelines.label_assets import label_asset
 from pipelines.lead_assets import lead_asset
 from pipelines.model_assets import model_asset, score_asset
 from pipelines.plausibility_checks import plausibility_check
+from pipelines.quarantine_checks import quarantine_check
 from pipelines.raw_assets import raw_asset, suite_check
 from pipelines.sensors import waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
@@ -63,6 +64,7 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
 
 def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
     assets, checks = [], []
+    fed = {(adapter.target, adapter.subject) for adapter in plan.adapters.values()}
     for contract in plan.contracts.values():
         for owner in contract.owners:
             probes = plan.probes.get(contract.table, ())
@@ -70,6 +72,8 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
             checks.append(suite_check(contract, owner, probes))
             if probes:
                 checks.append(plausibility_check(contract, owner, probes))
+            if (contract.table, owner) in fed:
+                checks.append(quarantine_check(contract, owner))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
     labels: dict[tuple[SubjectKind, str], Label] = {}

@@ -118,10 +118,10 @@ def test_every_raw_asset_has_one_blocking_check_of_the_same_months(definitions: 
     raw = {key for key in graph.get_all_asset_keys() if key.path[0] == "raw"}
     assert raw
     for key in raw:
-        checks = graph.get_check_keys_for_assets({key})
-        assert len(checks) == 1, key
-        check = graph.get(next(iter(checks)))
-        assert check.blocking, key
+        checks = [graph.get(check) for check in graph.get_check_keys_for_assets({key})]
+        blocking = [check for check in checks if check.blocking]
+        assert len(blocking) == 1, key
+        check = blocking[0]
         assert check.partitions_def == graph.get(key).partitions_def == as_of_months
     assert {check.asset_key for check in graph.asset_check_keys} == raw
 
