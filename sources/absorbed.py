@@ -63,8 +63,10 @@ def _of_column(
     if kind in (ColumnType.DATE, ColumnType.TIME):
         sentinel = _is_in(trimmed, [*adapter.sentinels.null, *adapter.sentinels.open_end])
         yield SENTINEL_DATE, sentinel
-        other = np.isnat(read_moments(trimmed, [DateForm.of(rule.parse[0])])) if rule.parse else absent
-        yield OTHER_DATE_FORM, other & ~absent & ~sentinel
+        # Where one form is declared, whatever can be read has it.
+        if len(rule.parse) > 1:
+            other = np.isnat(read_moments(trimmed, [DateForm.of(rule.parse[0])]))
+            yield OTHER_DATE_FORM, other & ~absent & ~sentinel
     if codes:
         coded = [code for code in codes if code.isascii()]
         # Where a meaning has a code of its own, its label stands for it; a dialect may also have labels alone.

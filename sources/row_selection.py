@@ -7,7 +7,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from sources.adapter import Adapter
 from sources.column_reader import ColumnReader
 from sources.delivered_rows import DeliveredRows
 from sources.grain import group_numbers
@@ -22,7 +21,8 @@ NOTHING_TOLD = "nothing_told"
 class Selection:
     """Positions of the rows that still count, ascending, and how many were left out under which reason."""
 
-    def __init__(self, delivered: DeliveredRows, only: np.ndarray | None) -> None:
+    def __init__(self, delivered: DeliveredRows, holding: Holding, only: np.ndarray | None) -> None:
+        self._holding = holding
         self.rows: np.ndarray = np.arange(delivered.rows) if only is None else np.sort(only)
         self.left_out: dict[str, int] = {}
 
@@ -31,14 +31,14 @@ class Selection:
         count = int(hit.sum())
         if count:
             self.left_out[reason] = self.left_out.get(reason, 0) + count
+            self._holding.forget(self.rows[hit])
             self.rows = self.rows[~hit]
 
 
-def select(
-    delivered: DeliveredRows, adapter: Adapter, reader: ColumnReader, only: np.ndarray | None
-) -> Selection:
+def select(reader: ColumnReader, holding: Holding, only: np.ndarray | None) -> Selection:
     """Rows after the adapter's filters, without whole repetitions and rows that have no subject."""
-    selection = Selection(delivered, only)
+    delivered, adapter = reader.delivered, reader.adapter
+    selection = Selection(delivered, holding, only)
     for rule in adapter.leave_out:
         selection.leave_out(_meant(delivered, rule)[selection.rows], rule.reason)
     if adapter.duplicates is not None and adapter.duplicates.exact is not None:
