@@ -127,7 +127,7 @@ def _as_numbered(converted: Converted, numbers: np.ndarray, removed: int) -> Con
         converted,
         rows=renumbered(converted.rows),
         quarantined=renumbered(converted.quarantined),
-        left_out=converted.left_out | {LEFT_OUT: removed},
+        left_out=converted.left_out | ({LEFT_OUT: removed} if removed else {}),
         delivered=converted.delivered + removed,
     )
 

@@ -180,7 +180,11 @@ def write_redacted(
     digest = ""
     if rows is not None:
         part = archive / f".{secrets.token_hex(8)}.part"
-        pq.write_table(rows.table.append_column(ROW_NO, pa.array(rows.row_no)), part, compression="zstd")
+        # As plain texts: a dictionary would still hold what no row refers to any more.
+        plain = pa.table(
+            {name: rows.table.column(name).cast(pa.string()) for name in rows.table.column_names}
+        )
+        pq.write_table(plain.append_column(ROW_NO, pa.array(rows.row_no)), part, compression="zstd")
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         digest = sha256_of(part)
