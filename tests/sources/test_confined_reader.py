@@ -70,7 +70,11 @@ def hostile(bench: Bench) -> dict[str, ReadingJob]:
             for name in COLUMNS
         }
     )
-    return {"20 million rows in half a megabyte": job(bench, parquet(empty, row_group_size=20_000_000), 20_000_000)}
+    return {
+        "20 million rows in half a megabyte": job(
+            bench, parquet(empty, row_group_size=20_000_000), 20_000_000
+        )
+    }
 
 
 def test_millions_of_rows_in_half_a_megabyte(reader: ConfinedReader, bench: Bench) -> None:
