@@ -36,7 +36,7 @@ from sources.province.world import World, make
 
 #: Small, but every platform sends: both cities, the province, the register of meters.
 DRILL = ProvinceSettings(
-    residents=360, enterprises=360, first_month=Month(2025, 1), months=6, seed=5, faults=frozenset(),
+    residents=360, enterprises=900, first_month=Month(2025, 1), months=6, seed=5, faults=frozenset(),
     platforms="dual", cities=2, registers=True, housing_fund=True, whole_delivery_share=0.5,
 )  # fmt: skip
 #: Tables that a drill of one fault sends where it isn't `USUAL`; the register of meters says where subjects are.
@@ -123,7 +123,10 @@ class _Office:
         for reason, rows in result.left_out.items():
             self.tripped["left out", reason, adapter.adapter] += rows
         with self.state.session() as session:
-            warnings = session.get_one(Delivery, number).warnings or {}
+            entry = session.get_one(Delivery, number)
+            warnings = entry.warnings or {}
+            for held in entry.quarantined:
+                self.tripped["quarantine", held.reason, f"{adapter.adapter} {held.column}"] += held.rows
         for check, told in warnings.items():
             for kind, cells in told.items() if check == "absorbed" else ((check, 1),):
                 self.tripped["absorbed" if check == "absorbed" else "ledger", kind, adapter.adapter] += cells
