@@ -46,7 +46,8 @@ _ARROW = {
     ColumnType.TIME: pa.timestamp("us", tz="UTC"),
 }
 
-#: Columns that intake adds to every canonical row.
+#: Columns that intake adds to every canonical row. `row_no`: 1 is the first row of the delivery; negative where that row
+#: withdraws its business key instead of telling something of it.
 ENVELOPE = (
     pa.field("received_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("delivery_no", pa.int32(), nullable=False),
@@ -95,7 +96,10 @@ class TableSchema:
         return any(column.name == "subject_id" for column in self.columns)
 
     def arrow(self) -> pa.Schema:
-        """Business columns at rest: `subject_id` becomes `subject_no` (int32); `period` is the partition, not stored."""
+        """Business columns at rest: `subject_id` becomes `subject_no` (int32); `period` is the partition, not stored.
+
+        Only what makes up the key is always there: a row that withdraws its key (negative `row_no`) holds nothing else.
+        """
         fields = []
         for column in self.columns:
             if column.name == "period":
@@ -103,7 +107,8 @@ class TableSchema:
             if column.name == "subject_id":
                 fields.append(pa.field("subject_no", pa.int32(), nullable=False))
             else:
-                fields.append(pa.field(column.name, column.type.arrow(), nullable=column.nullable))
+                always = column.name in self.business_key or not (self.business_key or column.nullable)
+                fields.append(pa.field(column.name, column.type.arrow(), nullable=not always))
         return pa.schema(fields)
 
     def arrow_with_envelope(self) -> pa.Schema:

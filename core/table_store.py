@@ -265,7 +265,9 @@ class TableStore:
             ).cast(pa.string())
             pieces.append(piece.append_column(PERIOD, period))
         if pieces:
-            result = pa.concat_tables([piece.select(pieces[0].column_names) for piece in pieces])
+            # Files written before a column might be missing say so of it, later ones don't.
+            same = [piece.select(pieces[0].column_names) for piece in pieces]
+            result = pa.concat_tables(same, promote_options="default")
         else:
             empty = [_plain(pa.field(name, kinds[name])) for name in wanted]
             result = pa.schema([*empty, pa.field(PERIOD, pa.string())]).empty_table()

@@ -88,7 +88,9 @@ def validate_partitions(
     version, schema = store.version(table), contract.schema().arrow_with_envelope()
     judged: list[ValidatedPartition] = []
     for group in _groups(store, table, partitions):
-        pieces = [store.read(table, [partition], version=version, schema=schema) for partition in group]
+        pieces = [
+            _telling(store.read(table, [partition], version=version, schema=schema)) for partition in group
+        ]
         together = validate(contract, pa.concat_tables(pieces)) if len(group) > 1 else None
         for partition, rows in zip(group, pieces, strict=True):
             if together is not None and together.passed and rows.num_rows:
@@ -98,6 +100,12 @@ def validate_partitions(
             content = store.content_hash(table, partition, version)
             judged.append(ValidatedPartition(table, partition, content, outcome))
     return judged
+
+
+def _telling(rows: pa.Table) -> pa.Table:
+    """Without rows that withdraw their key: they hold nothing that could be judged, and no reader sees them."""
+    withdrawing = pc.less(rows.column("row_no"), 0)
+    return rows.filter(pc.invert(withdrawing)) if pc.any(withdrawing).as_py() else rows
 
 
 def _groups(store: TableStore, table: str, partitions: Sequence[str]) -> list[list[str]]:

@@ -103,7 +103,7 @@ def misfits(adapter: Adapter, column: Column, rule: Reading) -> list[str]:
             f"{name} needs a unit ({', '.join(FEN_PER_UNIT)})",
         ),
         (
-            kind is not ColumnType.MONEY and rule.unit in FEN_PER_UNIT,
+            kind is not ColumnType.MONEY and rule.unit in FEN_PER_UNIT and column.unit != "fen",
             f"{name} is no amount and has no money unit",
         ),
         (

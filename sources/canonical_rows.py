@@ -60,6 +60,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def withdrawing(self) -> int:
+        """How many of them withdraw their key."""
+        return 0 if self.deleted is None else int(self.deleted.sum())
+
     def keep(self, hit: np.ndarray) -> None:
         """Leave only the hit rows."""
         if hit.all():

@@ -26,6 +26,8 @@ from sources.row_checks import covered
 from sources.row_selection import NOTHING_TOLD, keep_latest, select
 
 DELETE = "delete"
+#: What `absorbed` calls rows that withdraw their key.
+WITHDRAWN = "withdrawn_row"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Converted:
     """`rows`: canonical business columns without subject and period, then `row_no` (1 is the first row of the file; negative:
     the row withdraws its business key and holds nothing else); `subject_codes`: the normalised key of each row; `left_out`:
     source rows by reason; `quarantined`: the source rows held back (`sources.holding.HELD`); `absorbed`: cells by what the
-    adapter put up with.
+    adapter put up with, and rows that withdraw their key.
 
     Delivered = accepted + sum(left_out) + quarantined, in source rows; accepted ones may make more or fewer `rows`.
     """
@@ -97,6 +99,7 @@ def convert(
         selection.left_out,
         delivered.rows if only is None else len(only),
         holding.table() if holding.any else HELD.empty_table(),
+        {WITHDRAWN: rows.withdrawing} if rows.withdrawing else {},
     )
 
 

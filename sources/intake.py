@@ -48,6 +48,7 @@ from sources.ledger import (
 from sources.migration.rekeyed import subject_numbers
 from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
+from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
 
 
@@ -127,14 +128,14 @@ def _take_in(
             raise GsceneError(f"the ledger has no delivery {delivery_no}.", "Receive it first.")
         if entry.state != RECEIVED:
             return _settled(entry)
-        by = _superseded_by(session, entry)
+        by = superseded_by(session, entry)
         if by is not None:
             supersede(session, clock, entry, by)
             return replace(_result(entry), repeated=False)
-    manifest = Manifest.model_validate(entry.manifest)
+        only = held_positions(session, store, entry) if entry.basis == RELEASED else None
     try:
-        job = _job(entry, manifest, adapter, schema, archive, limits)
-        converted = reader(job)
+        job = reading_job(entry, adapter, schema, archive, limits)
+        converted = reader(replace(job, only=only))
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise
@@ -160,19 +161,21 @@ def _settle(
         if entry.state != RECEIVED:
             # Another process was here while we read.
             return _settled(entry)
-        judged = judge(session, entry, converted, adapter, schema, _accepted_rows(converted))
+        judged = judge(session, entry, converted, adapter, schema, converted.accepted)
         if judged.doubt is not None:
             entry.rows_delivered, entry.warnings = converted.delivered, judged.warnings
             refuse(session, clock, entry, judged.doubt)
     if judged.doubt is not None:
         raise judged.doubt
     table = raw_table_of(entry)
-    numbered = _registry_of(entry, registry, store)
+    numbered = registry_of(entry, registry, store)
     try:
-        rows = _with_subjects(converted, entry, adapter, schema, numbered, keys, state)
+        rows = with_subjects(converted, entry, adapter, schema, numbered, keys, state)
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise
+    if entry.basis == RELEASED:
+        converted, rows = without_collisions(converted, rows, entry, schema, store, state)
     kill_point("intake.after_subjects")
     if rows.num_rows and not _holds(store, table, entry.period, delivery_no):
         # No application version: deliveries of a month may be taken in in any order, and a lower number must
@@ -187,10 +190,11 @@ def _settle(
     return result
 
 
-def _job(
-    entry: Delivery, manifest: Manifest, adapter: Adapter, schema: TableSchema, archive: Path, limits: Limits
+def reading_job(
+    entry: Delivery, adapter: Adapter, schema: TableSchema, archive: Path, limits: Limits
 ) -> ReadingJob:
     """The bytes are the archived ones and the ones that the manifest describes; only then may anybody open them."""
+    manifest = Manifest.model_validate(entry.manifest)
     _check_adapter(manifest, adapter)
     paths = archived_files(entry, archive)
     for path, stated in zip(paths, manifest.files, strict=True):
@@ -226,7 +230,7 @@ def _check_adapter(manifest: Manifest, adapter: Adapter) -> None:
         )
 
 
-def _superseded_by(session: Session, entry: Delivery) -> Delivery | None:
+def superseded_by(session: Session, entry: Delivery) -> Delivery | None:
     """A standing full delivery of a higher revision of the same month that had come before this one."""
     return next(
         (
@@ -242,14 +246,14 @@ def _superseded_by(session: Session, entry: Delivery) -> Delivery | None:
     )
 
 
-def _registry_of(entry: Delivery, registry: SubjectRegistry, store: TableStore) -> SubjectRegistry:
+def registry_of(entry: Delivery, registry: SubjectRegistry, store: TableStore) -> SubjectRegistry:
     """A platform on trial numbers its subjects apart, so that the live numbering knows nothing of it."""
     if entry.lane == registry.lane:
         return registry
     return SubjectRegistry(store, owner_of(entry.subject), "trial" if entry.lane == "trial" else "live")
 
 
-def _with_subjects(
+def with_subjects(
     converted: Converted,
     entry: Delivery,
     adapter: Adapter,
@@ -257,8 +261,11 @@ def _with_subjects(
     registry: SubjectRegistry,
     keys: Path,
     state: StateDatabase,
+    add: bool = True,
 ) -> pa.Table:
-    """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject."""
+    """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject. Without `add`, subjects
+    that nobody has numbered yet are -1.
+    """
     count = converted.rows.num_rows
     columns = {name: converted.rows.column(name) for name in converted.rows.column_names}
     order = None
@@ -268,7 +275,7 @@ def _with_subjects(
         if adapter.pseudonymises:
             kind = SubjectKind(adapter.subject)
             subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
+        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():
             order = pa.array(np.argsort(numbers, kind="stable"))
@@ -288,11 +295,6 @@ def _holds(store: TableStore, table: str, period: str, delivery_no: int) -> bool
     return bool(pc.any(pc.equal(numbers.column("delivery_no"), delivery_no)).as_py())
 
 
-def _accepted_rows(converted: Converted) -> int:
-    """Source rows that count."""
-    return converted.delivered - sum(converted.left_out.values())
-
-
 def _accept(
     session: Session,
     store: TableStore,
@@ -305,9 +307,9 @@ def _accept(
     """Enter in the ledger what is in the table; all of it in the caller's transaction."""
     entry.state, entry.reason, entry.place, entry.remedy = ACCEPTED, None, None, None
     entry.rows_delivered = converted.delivered
-    entry.rows_accepted = _accepted_rows(converted)
+    entry.rows_accepted = converted.accepted
     entry.rows_made = converted.rows.num_rows
-    entry.rows_quarantined = 0
+    hold(session, store, entry, converted)
     told = {"absorbed": converted.absorbed} if converted.absorbed else {}
     entry.figures, entry.warnings = dict(judged.figures), (judged.warnings | told) or None
     entry.left_out = [LeftOut(reason=reason, rows=n) for reason, n in sorted(converted.left_out.items())]
@@ -315,6 +317,7 @@ def _accept(
         "delivered": entry.rows_delivered,
         "accepted": entry.rows_accepted,
         "left_out": dict(converted.left_out),
+        "quarantined": entry.rows_quarantined,
         "warnings": sorted(judged.warnings),
         "adapter_hash": adapter.definition_hash,
     }

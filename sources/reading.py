@@ -31,7 +31,9 @@ from sources.workbook import read_workbook
 
 @dataclass(frozen=True)
 class ReadingJob:
-    """What is to be read and how: the files as they lie and as the manifest describes them, in its order."""
+    """What is to be read and how: the files as they lie and as the manifest describes them, in its order. `only`: positions of
+    the rows to convert, where held rows are read again; None for all.
+    """
 
     files: tuple[tuple[Path, DeliveredFile], ...]
     adapter: Adapter
@@ -39,6 +41,8 @@ class ReadingJob:
     period: Month
     control_sums: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    revision: int = 1
+    only: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -46,7 +50,8 @@ class ReadingJob:
     ) -> ReadingJob:
         """The job of one manifest whose files lie at `paths`."""
         files = tuple(zip(paths, manifest.files, strict=True))
-        return cls(files, adapter, schema, Month.parse(manifest.period), manifest.control_sums, limits)
+        period, sums = Month.parse(manifest.period), manifest.control_sums
+        return cls(files, adapter, schema, period, sums, limits, manifest.revision)
 
 
 def read_and_convert(job: ReadingJob) -> Converted:
@@ -61,9 +66,13 @@ def read_and_convert(job: ReadingJob) -> Converted:
         refuse_identities(delivered)
     _check_counts(job, rows)
     with _in_its_file(job, delivered.file, rows):
-        check_control_sums(delivered, job.adapter, job.control_sums)
-        converted = convert(delivered, job.adapter, job.schema, job.period)
-    return replace(converted, absorbed=absorbed(delivered, job.adapter, job.schema))
+        if job.only is None:
+            check_control_sums(delivered, job.adapter, job.control_sums)
+        converted = convert(
+            delivered, job.adapter, job.schema, job.period, revision=job.revision, only=job.only
+        )
+    told = absorbed(delivered, job.adapter, job.schema)
+    return replace(converted, absorbed=told | converted.absorbed)
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:

@@ -30,10 +30,15 @@ QUANTITIES: dict[str, tuple[str, Fraction]] = {
     "share": ("share", Fraction(1)),
     "percent": ("share", Fraction(1, 100)),
     "per_mille": ("share", Fraction(1, 1000)),
+    "points": ("points", Fraction(1)),
+    "cycles": ("cycles", Fraction(1)),
+    "rows": ("rows", Fraction(1)),
+    # Counted fen, as reconciliations keep them beside amounts in yuan.
+    **{unit: ("fen", Fraction(fen)) for unit, fen in FEN_PER_UNIT.items()},
 }
 
 #: Every unit an adapter may name.
-UNITS = frozenset(FEN_PER_UNIT) | frozenset(QUANTITIES)
+UNITS = frozenset(QUANTITIES)
 
 
 def contract_units(unit: str) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ Of the deliveries received by the cutoff, with feed = (source, period):
    row. A revision that comes after a higher one of its feed counts as received with that one, so the higher
    wins.
 3. A table without a business key keeps every row that rule 1 leaves.
-4. A delivery that was withdrawn isn't known from that moment on; rules 1 to 3 then hold as if it had never come.
+4. A row with a negative number withdraws its business key: where it is the latest, the key isn't known. `as_known` never
+   gives such a row.
+5. A delivery that was withdrawn isn't known from that moment on; rules 1 to 4 then hold as if it had never come.
 
 Rules 1 and 2 look at each feed by its source, which the ledger knows: two sources may fill the same table and
 month (invoices issued and received) without replacing each other. Both rules use nothing received later, so
@@ -170,6 +172,7 @@ def as_known(
     rows = np.flatnonzero(rank >= 0)
     if schema.business_key and len(rows):
         rows = _latest(table, _key_columns(table, schema), rank, rows)
+        rows = rows[table.column("row_no").to_numpy()[rows] >= 0]
     if len(rows) == table.num_rows:
         return table
     return table.take(pa.array(rows))
@@ -213,7 +216,7 @@ def _key_columns(table: pa.Table, schema: TableSchema) -> list[str]:
 def _latest(table: pa.Table, key: list[str], rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Of rows with the same key the one with the greatest (rank, row_no); positions ascending."""
     # One number that orders the versions: rank first, row_no within it.
-    version = rank[rows] << 32 | table.column("row_no").to_numpy()[rows].astype(np.int64)
+    version = rank[rows] << 32 | np.abs(table.column("row_no").to_numpy()[rows].astype(np.int64))
     order = rows[np.argsort(version, kind="stable")]
     ordered = table.select(key).take(pa.array(order))
     ordered = ordered.append_column("", pa.array(np.arange(len(order))))

@@ -27,7 +27,7 @@ INTENDED = {
     "F10": "absorbed: other_edition",
     "F11": "intake: REFUSED/CODE",
     "F12": "left out: exact_duplicate",
-    "F13": "left out: deleted",
+    "F13": "absorbed: withdrawn_row",
     "F14": "left out: test_row",
     "F15": "finding: same_column_twice",
     "F16": "finding: late_delivery",
