@@ -167,9 +167,10 @@ class Parity:
             if links is None
             else links.live_numbers(live, trial)
         )
+        names = [canonical_columns(place.blueprint.adapters, feeds) for feeds in (table.old, table.new)]
         readers = (
-            SideReader(place.store, place.state, "raw", _sources(table.old), None, None),
-            SideReader(place.store, place.state, "trial", _sources(table.new), numbers, links),
+            SideReader(place.store, place.state, "raw", _sources(table.old), None, None, names[0]),
+            SideReader(place.store, place.state, "trial", _sources(table.new), numbers, links, names[1]),
         )
         old, new = (
             reader.read(table, schema, fed_by_all(place.blueprint.adapters, feeds), self.months, self.at)
@@ -322,6 +323,12 @@ def fed_by_all(adapters: Mapping[str, Adapter], feeds: tuple[FeedOf, ...]) -> fr
     """Canonical columns that every one of these feeds fills, subject and period left aside."""
     filled = [frozenset(fed_columns(adapters[feed.adapter])) for feed in feeds]
     return frozenset.intersection(*filled) - {"subject_id", "period"}
+
+
+def canonical_columns(adapters: Mapping[str, Adapter], feeds: tuple[FeedOf, ...]) -> dict[str, str]:
+    """Canonical column by the source column that it is read from."""
+    rules = [(name, rule) for feed in feeds for name, rule in adapters[feed.adapter].columns.items()]
+    return {rule.source_column: name for name, rule in rules if rule.source_column is not None}
 
 
 def common_subjects(sides: list[TableSides]) -> np.ndarray:

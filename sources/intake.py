@@ -315,10 +315,7 @@ def with_subjects(
         if adapter.pseudonymises:
             kind = SubjectKind(adapter.subject)
             subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        if add:
-            numbers = subject_numbers(state, registry, entry.source, subject_ids, codes)
-        else:
-            numbers = registry.numbers(subject_ids, codes, add=False)
+        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():
             order = pa.array(np.argsort(numbers, kind="stable"))

@@ -12,7 +12,12 @@ from sources.migration.lanes import may_use_old_key
 
 
 def subject_numbers(
-    state: StateDatabase, registry: SubjectRegistry, source: str, subject_ids: pa.Array, codes: pa.Array
+    state: StateDatabase,
+    registry: SubjectRegistry,
+    source: str,
+    subject_ids: pa.Array,
+    codes: pa.Array,
+    add: bool = True,
 ) -> np.ndarray:
     """`registry.numbers`, int32 of shape (rows,).
 
@@ -23,7 +28,7 @@ def subject_numbers(
     former = registry.former_numbers(subject_ids)
     replaced = former != NEVER_REPLACED
     if not replaced.any():
-        return registry.numbers(subject_ids, codes)
+        return registry.numbers(subject_ids, codes, add)
     with state.session() as session:
         allowed = may_use_old_key(session, source)
     if not allowed or (former == RETIRED).any():
@@ -34,5 +39,5 @@ def subject_numbers(
         )
     kept = pa.array(~replaced)
     numbers = former.copy()
-    numbers[~replaced] = registry.numbers(subject_ids.filter(kept), codes.filter(kept))
+    numbers[~replaced] = registry.numbers(subject_ids.filter(kept), codes.filter(kept), add)
     return numbers

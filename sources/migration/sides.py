@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from core.state import Delivery, Quarantined, StateDatabase
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import TableStore
+from sources.hold_reasons import Reason
 from sources.migration.definition import MigratedTable
 from sources.migration.links import UNLINKED, SubjectLinks
 from sources.migration.matching import RowPairs, pair_rows
@@ -22,6 +23,9 @@ from sources.versions import KnownDelivery, as_known, ledger_deliveries
 
 #: Region of rows that tell none.
 ALL_REGIONS = "all"
+
+#: Why rows are held back for their codes.
+_UNMAPPED = [reason.word for reason in (Reason.UNKNOWN_CODE, Reason.SEVERAL_CODES, Reason.RETIRED_CODE)]
 
 _DAY_US = 86_400_000_000
 #: China is eight hours ahead of UTC all year.
@@ -91,7 +95,8 @@ class TableSides:
 @dataclass(frozen=True)
 class SideReader:
     """Reads one side, from `raw/` or `trial/`. `live_numbers`: live number by the lane's own number (None: they are equal).
-    `links` turns pseudonyms in other columns (an employer, an account) into those of the old side."""
+    `canonical`: canonical column by source column. `links` turns pseudonyms in other columns (an employer, an account) into those
+    of the old side."""
 
     store: TableStore
     state: StateDatabase
@@ -99,6 +104,7 @@ class SideReader:
     sources: Collection[str]
     live_numbers: np.ndarray | None
     links: SubjectLinks | None
+    canonical: Mapping[str, str]
 
     def read(
         self,
@@ -169,17 +175,22 @@ class SideReader:
         return first
 
     def _unmapped(self, table: MigratedTable, months: Sequence[str]) -> dict[str, int]:
+        """Rows held back for a code that the adapter doesn't know, by canonical column."""
         held = func.sum(Quarantined.rows - Quarantined.released)
         query = (
             select(Quarantined.column, held)
             .join(Delivery, Delivery.delivery_no == Quarantined.delivery_no)
             .where(Delivery.source.in_(list(self.sources)), Delivery.subject == str(table.subject))
             .where(Delivery.table == table.table, Delivery.period.in_(list(months)))
-            .where(Quarantined.reason.contains("code"))
+            .where(Quarantined.reason.in_(_UNMAPPED))
             .group_by(Quarantined.column)
         )
+        found: dict[str, int] = {}
         with self.state.session() as session:
-            return {column: int(rows) for column, rows in session.execute(query) if rows}
+            for column, rows in session.execute(query):
+                name = self.canonical.get(column, column)
+                found[name] = found.get(name, 0) + int(rows or 0)
+        return {name: rows for name, rows in found.items() if rows}
 
 
 def _regions(rows: pa.Table, table: MigratedTable) -> pa.Array:
