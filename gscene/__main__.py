@@ -14,11 +14,13 @@ from core.telemetry import quiet
 from gscene.adapters import adapters
 from gscene.console import Reporter
 from gscene.contracts import contracts
+from gscene.deid_report import deid_report
 from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
 from gscene.migrate import migrate
+from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.run import run
@@ -52,6 +54,8 @@ for command in (
     demo,
     run,
     pull,
+    pseudonymise,
+    deid_report,
     subject,
     up,
     doctor,

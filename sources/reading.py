@@ -28,6 +28,7 @@ from sources.identity.guard import refuse_identities
 from sources.json_lines import read_json_lines
 from sources.parquet_file import read_parquet
 from sources.strict_csv import read_strict_csv
+from sources.unkeyed_hash import refuse_unkeyed
 from sources.workbook import read_workbook
 
 #: Suffix of an archived file that subjects have been erased from, and the column in it that numbers its rows as they came.
@@ -69,6 +70,8 @@ def read_and_convert(job: ReadingJob) -> Converted:
     own_key = [job.adapter.key.source_column] if job.adapter.pseudonymises and job.adapter.key else []
     with _in_its_file(job, delivered.file, rows):
         refuse_identities(delivered, pseudonymised=own_key)
+        if job.adapter.key is not None and not own_key:
+            refuse_unkeyed(delivered, job.adapter.key.source_column)
     _check_counts(job, [piece.came for piece in pieces])
     numbers = _numbers(pieces)
     with _in_its_file(job, delivered.file, rows):

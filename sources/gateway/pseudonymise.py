@@ -23,10 +23,10 @@ from core.errors import GsceneError, Refusal
 from core.progress import Progress, SilentProgress
 from core.subject import SubjectKind
 from sources.convert import DeliveredRows
-from sources.gateway.plan import IdColumn, Plan
+from sources.gateway.plan import IdColumn, Plan, TextFile
 from sources.gateway.token_keys import Tokeniser, TokenKey
 from sources.identity import written_id
-from sources.identity.guard import refuse_identities
+from sources.identity.guard import findings, refuse_identities
 
 #: Rows in memory at once.
 CHUNK_ROWS = 100_000
@@ -77,6 +77,22 @@ def pseudonymise(
     finally:
         part.unlink(missing_ok=True)
     return report
+
+
+def ids_of(source: Path, plan: Plan, column: str) -> Iterator[str]:
+    """The different ids of one column, chunk by chunk; a missing one is left out."""
+    for chunk in _READERS[plan.file.format](source, plan):
+        if column not in chunk.column_names:
+            raise Refusal(
+                "REFUSED/SCHEMA", f"the file has no column `{column}`.", file=source.name, line=1, remedy="Correct the plan.",
+            )  # fmt: skip
+        yield from (text for text in pc.unique(chunk.column(column)).to_pylist() if text)
+
+
+def findings_in(file: Path, encoding: str, delimiter: str) -> list[tuple[str, str, int, bool]]:
+    """(column, detector, different cells that look like it, whether the column would be refused) of a text file, in its order."""
+    form = TextFile.model_validate({"encoding": encoding, "delimiter": delimiter})
+    return findings(pa.concat_tables(list(_read_text(file, form))))
 
 
 def _replaced(
@@ -175,9 +191,13 @@ def _stop(name: str, column: str, line: int) -> Refusal:
 
 
 def _read_csv(source: Path, plan: Plan) -> Iterator[pa.Table]:
-    with source.open(encoding=plan.file.encoding, newline="") as opened:
+    yield from _read_text(source, plan.file)
+
+
+def _read_text(source: Path, form: TextFile) -> Iterator[pa.Table]:
+    with source.open(encoding=form.encoding, newline="") as opened:
         try:
-            rows = csv.reader(opened, delimiter=plan.file.delimiter, strict=True)
+            rows = csv.reader(opened, delimiter=form.delimiter, strict=True)
             header = next(rows, None)
             if header is None:
                 raise _structure(source.name, 1, "the file is empty")
@@ -194,7 +214,7 @@ def _read_csv(source: Path, plan: Plan) -> Iterator[pa.Table]:
             raise _structure(source.name, rows.line_num, "a quote that doesn't fit") from None
         except UnicodeDecodeError:
             raise Refusal(
-                "REFUSED/ENCODING", f"not valid {plan.file.encoding.upper()}.", file=source.name,
+                "REFUSED/ENCODING", f"not valid {form.encoding.upper()}.", file=source.name,
                 remedy="State the encoding of the export in the plan.",
             ) from None  # fmt: skip
 
