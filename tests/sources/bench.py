@@ -99,7 +99,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.store = TableStore(self.root / "lake")
         # Migrating takes longer than a test: all start from a copy of one migrated database.
-        shutil.copy(self.migrated, self.root / "state.db")
+        if not (self.root / "state.db").exists():
+            shutil.copy(self.migrated, self.root / "state.db")
         self.state = StateDatabase(f"sqlite:///{self.root / 'state.db'}")
         self.registry = SubjectRegistry(self.store, SubjectKind.RESIDENT)
         self.clock = FixedClock(FIRST_ARRIVAL + timedelta(days=60))

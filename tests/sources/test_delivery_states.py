@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from core.errors import GsceneError, Refusal
 from core.money import fen
-from core.state import AuditEvent
+from core.months import Month
+from core.state import AuditEvent, Delivery
 from core.subject import SubjectKind
 from sources.arrivals import Arrival, receive
 from sources.delivery import read_delivery
@@ -79,8 +80,6 @@ def test_every_order_of_four_deliveries_ends_in_one_state(
 def taken(bench: Bench) -> None:
     """Take in what waits, as a month's run does."""
     with bench.state.session() as session:
-        from core.state import Delivery
-
         waiting = session.scalars(
             select(Delivery.delivery_no).where(Delivery.state == "RECEIVED").order_by(Delivery.received_at)
         ).all()
@@ -322,8 +321,6 @@ def test_a_platform_on_trial_is_known_to_nobody_else(bench: Bench) -> None:
     bench.deliver(text_of([row("a", 1)]))
     number = bench.receive(bench.lay(text_of([row("z", 2)]), revision=2))
     with bench.state.session() as session:
-        from core.state import Delivery
-
         session.get_one(Delivery, number).lane = "trial"
     result = bench.take_in(number)
     assert result.raw_table == "trial/resident/si_person_month"
@@ -338,8 +335,6 @@ def test_a_month_tells_of_warnings_and_of_what_is_held(bench: Bench) -> None:
     with pytest.raises(Refusal):
         bench.deliver(many(5000, 30), revision=2)
     bench.receive(bench.lay(many(5000, 190), revision=3))
-    from core.months import Month
-
     month = take_in_month(
         SubjectKind.RESIDENT, bench.schema, Month(2026, 10), adapters={"city_si": bench.adapter}, store=bench.store,
         registry=bench.registry, state=bench.state, archive=bench.archive, keys=bench.root / "keys", clock=bench.clock,
