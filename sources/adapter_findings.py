@@ -110,7 +110,9 @@ def lint_file(path: Path, schemas: dict[str, TableSchema]) -> tuple[Adapter | No
 def lint_sample(
     path: Path, adapter: Adapter, schema: TableSchema, delivered: DeliveredRows, period: Month | None = None
 ) -> list[Finding]:
-    """What a file of the source shows. `period`: the month that its rows belong to; by default the commonest."""
+    """What a file of the source shows about the adapter file `path`. `period`: the month that its rows belong to; by default the
+    commonest.
+    """
     try:
         refuse_identities(delivered)
     except Refusal as refusal:

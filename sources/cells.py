@@ -77,6 +77,23 @@ def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
     A unit of 10^p fen takes p digits after the point into the fen; what is finer than a fen must be zeros.
     """
     places = len(str(FEN_PER_UNIT[unit])) - 1
+    trimmed = pc.utf8_trim_whitespace(texts)
+    whole = _MONEY_DIGITS - places
+    pattern = rf"^-?[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?$" if places else rf"^-?[0-9]{{1,{whole}}}$"
+    usual = _mask(pc.match_substring_regex(trimmed, pattern)) & ~absent
+    # As a decimal with p places the digits without their point are the fen.
+    plain = pc.cast(pc.if_else(pa.array(usual), trimmed, "0"), pa.decimal128(_MONEY_DIGITS, places))
+    fen = np.frombuffer(plain.buffers()[1], dtype=np.int64)[2 * plain.offset :: 2][: len(plain)]
+    good = usual
+    rest = np.flatnonzero(~usual & ~absent)
+    if len(rest):
+        fen, good = fen.copy(), usual.copy()
+        fen[rest], good[rest] = _unusual_money(trimmed.take(pa.array(rest)), places)
+    return Cells(from_fen(np.where(good, fen, 0), null=~good), ~good & ~absent)
+
+
+def _unusual_money(texts: pa.Array, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fen of amounts with a plus, with leading or trailing zeros, with a point at the end; and which could be read."""
     sign, whole, part = _number_parts(texts)
     part = pc.utf8_rpad(pc.fill_null(part, ""), places, padding="0")
     taken = pc.utf8_slice_codeunits(part, 0, places) if places else pc.utf8_slice_codeunits(part, 0, 0)
@@ -84,11 +101,10 @@ def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
     digits = pc.utf8_ltrim(pc.binary_join_element_wise(whole, taken, ""), characters="0")
     readable = pc.and_(pc.is_valid(whole), pc.equal(pc.utf8_trim(rest, characters="0"), ""))
     readable = pc.fill_null(pc.and_(readable, pc.less_equal(pc.utf8_length(digits), _MONEY_DIGITS)), False)
-    good = _mask(readable) & ~absent
+    good = _mask(readable)
     text = pc.if_else(pc.equal(digits, ""), "0", digits)
     fen = pc.cast(pc.if_else(pa.array(good), text, "0"), pa.int64()).to_numpy(zero_copy_only=False)
-    fen = np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -fen, fen)
-    return Cells(from_fen(fen, null=~good), ~good & ~absent)
+    return np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -fen, fen), good
 
 
 def whole_number(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sources.column_reader import ColumnReader
 from sources.delivered_rows import DeliveredRows
-from sources.grain import group_numbers
+from sources.grain import group_numbers, repeated
 from sources.hold_reasons import Reason
 from sources.holding import Holding
 from sources.row_rules import LeaveOut, WrittenMoment
@@ -46,7 +46,7 @@ def select(reader: ColumnReader, holding: Holding, only: np.ndarray | None) -> S
         again[_first_of_equal_rows(delivered, selection.rows)] = False
         selection.leave_out(again[selection.rows], adapter.duplicates.exact)
     if adapter.key is not None and adapter.key.missing == "leave_out":
-        key = reader.key()
+        key = reader.key
         if key.faults is not None:
             nameless = key.faults[delivered.places(key.source)[selection.rows]] == Reason.NO_KEY
             selection.leave_out(nameless, NO_KEY)
@@ -88,6 +88,17 @@ def _meant(delivered: DeliveredRows, rule: LeaveOut) -> np.ndarray:
 
 def _first_of_equal_rows(delivered: DeliveredRows, kept: np.ndarray) -> np.ndarray:
     """Positions of the first of each set of rows that are equal in every column."""
-    columns = {name: pa.array(delivered.places(name)[kept]) for name in delivered.columns}
-    rows = pa.table({**columns, "": pa.array(kept)})
-    return rows.group_by(list(columns)).aggregate([("", "min")]).column("_min").to_numpy()
+    names = list(delivered.columns)
+    columns = [delivered.places(name)[kept] for name in names]
+    alike = repeated(columns, [len(delivered.texts(name)) for name in names])
+    if not alike.any():
+        return kept
+    suspects = np.flatnonzero(alike)
+    numbers, count = group_numbers(
+        pa.table({name: pa.array(c[suspects]) for name, c in zip(names, columns, strict=True)})
+    )
+    first = np.full(count, len(kept), dtype=np.int64)
+    np.minimum.at(first, numbers, suspects)
+    again = alike
+    again[first] = False
+    return kept[~again]
