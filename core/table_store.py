@@ -179,8 +179,7 @@ class TableStore:
             )
         if come:
             # A compatible version of the contract: earlier rows lack what came later.
-            fields = Schema.from_arrow(pa.schema([_plain(field) for field in come])).fields
-            delta.alter.add_columns(fields)
+            delta.alter.add_columns(Schema.from_arrow(pa.schema(map(_plain, come))).fields)
             delta.update_incremental()
         return delta
 
@@ -256,9 +255,8 @@ class TableStore:
         for path in self._paths(delta, table, partitions):
             self._verify(path)
             piece = pq.ParquetFile(path, memory_map=True).read(columns=wanted, use_threads=False)
-            for name in wanted:
-                if name not in piece.schema.names:
-                    piece = piece.append_column(name, pa.nulls(piece.num_rows, kinds[name]))
+            for name in (name for name in wanted if name not in piece.schema.names):
+                piece = piece.append_column(name, pa.nulls(piece.num_rows, kinds[name]))
             period = pa.DictionaryArray.from_arrays(
                 pa.array(np.zeros(piece.num_rows, dtype=np.int32)),
                 pa.array([path.parent.name.split("=", 1)[1]]),
