@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from core.clock import FixedClock
@@ -22,11 +23,11 @@ from core.state import Delivery, StateDatabase
 from core.subject import SubjectKind, TableOwner
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
-from expectations.contract import load_contracts
+from expectations.contract import Contract, load_contracts
 from expectations.month_findings import WHERE, MonthFindings
-from expectations.plausibility import Verdict, load_probes
+from expectations.plausibility import Probe, Verdict, load_probes
 from expectations.validate import validate_partitions
-from sources.adapter import load_adapters
+from sources.adapter import Adapter, load_adapters
 from sources.arrivals import Arrival, receive
 from sources.intake import take_in
 from sources.province.faults import FAULTS
@@ -97,10 +98,8 @@ class _Office:
             kind: SubjectRegistry(self.store, kind) for kind in SubjectKind
         }
         self.clock = FixedClock(knowledge_cutoff(DRILL.last_month) + timedelta(days=90))
-        self.contracts = load_contracts()
+        self.contracts, self.adapters, self.probes = _definitions()
         self.schemas = {name: contract.schema() for name, contract in self.contracts.items()}
-        self.adapters = load_adapters(self.schemas)
-        self.probes = load_probes()
 
     def take(self, arrival: Arrival) -> None:
         """Receive one delivery and take it in."""
@@ -151,6 +150,14 @@ class _Office:
             for found in findings_of.of(month):
                 if found.verdict is not Verdict.PASS:
                     self.tripped["finding", found.check, f"{table} {found.column}".strip()] += found.rows
+
+
+@cache
+def _definitions() -> tuple[dict[str, Contract], dict[str, Adapter], dict[str, tuple[Probe, ...]]]:
+    """Contracts, adapters and probes, read once for all drills: reading them takes as long as a small drill."""
+    contracts = load_contracts()
+    schemas = {name: contract.schema() for name, contract in contracts.items()}
+    return contracts, load_adapters(schemas), load_probes()
 
 
 def _column(refusal: Refusal) -> str:
