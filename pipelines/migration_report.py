@@ -115,6 +115,7 @@ def render_report(
         "moment": _moment,
         "number": _number,
         "limits": check_texts().limits,
+        "remedy": check_texts().remedy,
         "light": light_of,
     }
     definition, findings = definition_of(migration), [] if check is None else findings_of(check)

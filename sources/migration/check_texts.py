@@ -22,9 +22,10 @@ class CheckText(Definition):
 
 
 class MeasureText(Bilingual):
-    """One statistic: its name and how its number is written."""
+    """One statistic: its name, how its number is written, and what to do where that is something else than the check says."""
 
     form: Literal["share", "ratio", "days", "months", "count"]
+    remedy: Bilingual | None = None
 
 
 class CheckTexts(Definition):
@@ -32,6 +33,10 @@ class CheckTexts(Definition):
 
     checks: dict[str, CheckText]
     measures: dict[str, MeasureText]
+
+    def remedy(self, finding: ParityFinding) -> Bilingual:
+        """What to do about a finding."""
+        return self.measures[finding.measure].remedy or self.checks[finding.check].remedy
 
     def number(self, finding: ParityFinding, value: float | None) -> Bilingual:
         """A statistic or limit of a finding as people read it."""
