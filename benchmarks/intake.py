@@ -27,9 +27,10 @@ from expectations.validate import validate_partition
 from sources.adapter import load_adapters
 from sources.arrivals import read_schedule, receive
 from sources.delivery import read_delivery
-from sources.month_intake import take_in_month
+from sources.intake import take_in
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import simulate
+from sources.reading import read_and_convert
 
 MONTH = Month(2026, 10)
 TABLES = ("si_person_month", "tax_iit_withholding", "util_bill")
@@ -75,7 +76,7 @@ def run(folder: Path, residents: int) -> IntakeResult:
         residents,
         intake.result,
         read.result,
-        sum(each.data.stat().st_size for each in files) / 1e6,
+        sum(data.stat().st_size for each in files for data in each.data) / 1e6,
         intake,
         validation,
         read,
@@ -94,21 +95,22 @@ def _take_in(folder: Path) -> int:
     schemas = {name: contract.schema() for name, contract in load_contracts().items()}
     adapters = load_adapters(schemas)
     registry = SubjectRegistry(store, SubjectKind.RESIDENT)
-    for arrival in _arrivals(folder):
-        receive(arrival, folder / "archive", state, clock)
     rows = 0
-    for table in TABLES:
-        rows += take_in_month(
-            SubjectKind.RESIDENT,
-            schemas[table],
-            MONTH,
-            adapters=adapters,
+    for arrival in _arrivals(folder):
+        number = receive(arrival, folder / "archive", state, clock)
+        manifest = read_delivery(arrival.folder).manifest
+        rows += take_in(
+            number,
+            adapters[manifest.adapter],
+            schemas[manifest.table],
             store=store,
             registry=registry,
             state=state,
             archive=folder / "archive",
             keys=folder / "keys",
             clock=clock,
+            # In this process, so that its CPU is counted here; in use it is a confined child that does the same.
+            reader=read_and_convert,
         ).accepted
     return rows
 
@@ -126,7 +128,7 @@ def _validate(folder: Path) -> None:
 def _read_once(folder: Path) -> int:
     connection, rows = duckdb.connect(config={"threads": 1}), 0
     for arrival in _arrivals(folder):
-        data = read_delivery(arrival.folder).data
+        (data,) = read_delivery(arrival.folder).data
         header = data.open(encoding="utf-8").readline().rstrip("\n").split("|")
         columns = ", ".join(f"'{name}': '{_TYPES.get(name, 'VARCHAR')}'" for name in header)
         rows += (
