@@ -119,7 +119,7 @@ _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "records": lambda x, _: _count(x),
     "positive": lambda x, _: _positive(x),
     "positive_share": lambda x, _: _divide(_positive(x), _count(x)),
-    "any_positive": lambda x, _: f"least({_positive(x)}, 1D)",
+    "any_positive": lambda x, _: f"IF({_positive(x)} > 1D, 1D, {_positive(x)})",
     "longest_gap": _longest_gap,
     "longest_run": _longest_run,
     "since_positive": lambda x, months: _since(x, months, "> 0D"),

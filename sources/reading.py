@@ -144,7 +144,7 @@ def read_sample(path: Path, adapter: Adapter, schema: TableSchema) -> DeliveredR
         rows = pq.read_metadata(path).num_rows
     stated = DeliveredFile(name=path.name, bytes=path.stat().st_size, sha256="0" * 64, rows=rows)
     job = ReadingJob(((path, stated),), adapter, schema, Month(2000, 1))
-    return DeliveredRows(_read(path, stated, job), path.name)
+    return DeliveredRows(_read(path, stated, job).table, path.name)
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:

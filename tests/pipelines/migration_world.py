@@ -24,7 +24,7 @@ from core.months import CHINA_TIME, Month, knowledge_cutoff, month_range
 from core.state import ModelVersion
 from core.subject import SubjectKind
 from core.table_schema import Column, ColumnType, TableSchema
-from features.feature_store import build_features, read_features
+from features.feature_store import write_features
 from models.artefact import write_bundle
 from models.definition import ModelDefinition
 from models.sample import Sample
@@ -355,8 +355,8 @@ def train_champion(
     """A small champion from real features of the old side and made-up outcomes."""
     plan = world.blueprint
     feature_set = plan.feature_sets[plan.models[model].feature_set]
-    build_features(world.store, world.state, world.clock, feature_set, as_of, 5)
-    frame = read_features(world.store, feature_set, [as_of]).reset_index()
+    write_features(world.store, feature_set, as_of)
+    frame = world.store.read(feature_set.table, [str(as_of)]).to_pandas()
     told = [
         name
         for name in feature_set.names

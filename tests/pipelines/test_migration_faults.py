@@ -13,7 +13,6 @@ from sqlalchemy import update
 
 from core.months import Month
 from core.state import Delivery, ParityCheck
-from features.feature_store import read_features
 from models.artefact import load_bundle
 from models.scoring import score
 from pipelines import workplace as workplace_module
@@ -220,7 +219,7 @@ def test_restatement_is_told_and_what_was_restated_is_not_held_against_the_rows(
 def test_one_firm_less_on_a_short_list_warns(world: MigrationWorld) -> None:
     plan = world.workplace.blueprint
     feature_set = plan.feature_sets[plan.models["enterprise_risk"].feature_set]
-    features = read_features(world.store, feature_set, [DUAL_LAST]).reset_index()
+    features = world.store.read(feature_set.table, [str(DUAL_LAST)]).to_pandas()
     scores = score(load_bundle(world.home / "models" / "enterprise_risk"), features)
     best = scores.sort_values(["pd", "subject_no"])["subject_no"].to_numpy()[:1]
     firm = int(np.flatnonzero(OLD_IDS == world.workplace.registry(KIND).subject_ids(best)[0].as_py())[0])

@@ -19,7 +19,8 @@ def test_every_reason_code_is_explained_with_what_to_do() -> None:
     assert len(explained) == len(set(explained))
     given = {
         code
-        for file in (CHECKOUT / "sources").glob("*.py")
+        for folder in (".", "identity", "migration")
+        for file in (CHECKOUT / "sources" / folder).glob("*.py")
         for code in CODE.findall(file.read_text(encoding="utf-8"))
     }
     assert set(explained) == given

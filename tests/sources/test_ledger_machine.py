@@ -350,7 +350,7 @@ def _early(number, converted, adapter, schema, store, registry, state, keys, clo
         judged = intake.judge(session, entry, converted, adapter, schema, converted.delivered)
         result = intake._accept(session, store, clock, entry, converted, adapter, judged)
     intake.kill_point("intake.after_subjects")
-    rows = intake._with_subjects(converted, entry, adapter, schema, registry, keys)
+    rows = intake.with_subjects(converted, entry, adapter, schema, registry, keys, state)
     if rows.num_rows:
         store.append(TABLE, entry.period, rows)
     return result
@@ -364,7 +364,7 @@ PLANTED = {
     "the ledger is told before the rows are written": ("sources.intake._settle", _early),
     "a withdrawn delivery stays known": ("sources.versions.KnownDelivery.known_at", _for_ever),
     "a gap holds nothing": ("sources.sequence.missing_numbers", lambda session, entry: []),
-    "a late lower revision is applied": ("sources.intake._superseded_by", lambda session, entry: None),
+    "a late lower revision is applied": ("sources.intake.superseded_by", lambda session, entry: None),
 }  # fmt: skip
 
 
