@@ -120,13 +120,11 @@ def test_the_province_takes_over_from_the_cities(tmp_path: Path) -> None:
     findings = findings_of(check)
     lights = {finding.check for finding in findings if finding.verdict is not Verdict.PASS}
     assert check.passed and {finding.check for finding in findings} == set(CHECKS)
-    # The province begins without history and gathers for some days; no resident model is trained; the bank's form of consent
-    # names the cities' platforms only.
-    assert lights == {"PC09", "PC10", "PC13", "PC15"}
+    # The province begins without history and gathers for some days; no resident model is trained. The bank's form of consent
+    # names families of tables, so it holds for whichever platform delivers them.
+    assert lights == {"PC09", "PC10", "PC13"}
     assert {f.table for f in findings if f.check == "PC13" and f.verdict is Verdict.WARN} == {"resident_risk"}
-    assert {f.measure for f in findings if f.check == "PC15" and f.verdict is Verdict.WARN} == {
-        "consents_lapse"
-    }
+    assert {f.verdict for f in findings if f.check == "PC15"} <= {Verdict.PASS}
 
     desk_of(place).sign(NAME, SIGNER, sorted(lights))
     known = {kind: place.registry(kind).table() for kind in SubjectKind}
