@@ -72,7 +72,7 @@ def read_strict_csv(
         if rows > limits.max_rows:
             raise structure(name, f"more than {limits.max_rows} rows", first)
         if text:
-            blocks.append(_rows(text, names, form, name, limits, first))
+            blocks.append(_rows(text, line - first, names, form, name, limits, first))
     if line == 1:
         names = _header(b"", columns, form, name)
     if not blocks:
@@ -148,14 +148,14 @@ def _decoded(raw: bytes, encoding: str, name: str, line: int) -> str:
         ) from None
 
 
-def _rows(text: bytes, names: list[str], form: FileFormat, name: str, limits: Limits, line: int) -> pa.Table:
-    """The rows of one block, whose first line is line `line` of the file."""
+def _rows(
+    text: bytes, lines: int, names: list[str], form: FileFormat, name: str, limits: Limits, line: int
+) -> pa.Table:
+    """The rows of one block of `lines` lines, the first of which is line `line` of the file."""
     cells = np.frombuffer(text, dtype=np.uint8)
     _check_characters(cells, name, line)
     quoted = b'"' in text
-    # PyArrow takes a blank line for a row of empty cells.
-    blank = len(names) > 1 and (text.startswith((b"\n", b"\r")) or b"\n\n" in text or b"\n\r" in text)
-    if quoted or blank:
+    if quoted:
         _check_structure(cells, len(names), form, name, limits, line)
     try:
         rows = _parsed(text, names, form, quoted)
@@ -164,11 +164,17 @@ def _rows(text: bytes, names: list[str], form: FileFormat, name: str, limits: Li
         _decoded(text, "utf-8", name, line)
         _check_structure(cells, len(names), form, name, limits, line)
         raise structure(name, "the rows don't parse", line) from None
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    if rows.num_rows != lines or _longest(rows) > limits.max_field_bytes:
+    # PyArrow takes a blank line for a row of empty cells.
+    blank = not quoted and len(names) > 1 and _has_empty(rows.column(0))
+    if blank or rows.num_rows != lines or _longest(rows) > limits.max_field_bytes:
         _check_structure(cells, len(names), form, name, limits, line)
-        raise structure(name, f"{lines} lines but {rows.num_rows} rows", line)
+        if rows.num_rows != lines:
+            raise structure(name, f"{lines} lines but {rows.num_rows} rows", line)
     return rows
+
+
+def _has_empty(column: pa.ChunkedArray) -> bool:
+    return any(pc.any(pc.equal(piece.dictionary, "")).as_py() for piece in column.chunks)
 
 
 def _longest(rows: pa.Table) -> int:
