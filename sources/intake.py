@@ -38,11 +38,14 @@ from sources.ledger import (
     QUARANTINED,
     RECEIVED,
     SUPERSEDED,
+    UNITS,
+    VOLUME,
     audit,
     raw_table_of,
     recorded_refusal,
     refuse,
     same_feed,
+    standing_full,
     supersede,
 )
 from sources.migration.rekeyed import subject_numbers
@@ -275,10 +278,8 @@ def superseded_by(session: Session, entry: Delivery) -> Delivery | None:
     return next(
         (
             other
-            for other in same_feed(session, entry, entry.period)
-            if other.state == ACCEPTED
-            and other.withdrawn_at is None
-            and other.mode == "full"
+            for other in standing_full(session, entry)
+            if other.period == entry.period
             and other.revision > entry.revision
             and other.received_at <= entry.received_at
         ),
@@ -371,8 +372,11 @@ def _accept(
 def _replace_what_waits(session: Session, clock: Clock, entry: Delivery) -> None:
     """A whole corrected revision settles what a lower one was held for."""
     for other in same_feed(session, entry, entry.period):
-        doubted = other.state == QUARANTINED or (other.state == HELD and other.reason == "HELD/VOLUME")
-        if doubted and other.revision < entry.revision:
+        if (
+            other.revision < entry.revision
+            and other.reason in (UNITS, VOLUME)
+            and other.state in (HELD, QUARANTINED)
+        ):
             supersede(session, clock, other, entry)
 
 

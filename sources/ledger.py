@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from core.audit import record
 from core.clock import Clock
@@ -60,6 +60,20 @@ def same_feed(
     if period is not None:
         query = query.where(Delivery.period == period)
     return list(session.scalars(query.order_by(Delivery.delivery_no)))
+
+
+def standing_full(session: Session, entry: Delivery) -> list[Delivery]:
+    """Accepted full deliveries of the entry's feed that weren't withdrawn; their manifests stay in the database."""
+    query = select(Delivery).where(
+        Delivery.source == entry.source,
+        Delivery.subject == entry.subject,
+        Delivery.table == entry.table,
+        Delivery.lane == entry.lane,
+        Delivery.state == ACCEPTED,
+        Delivery.mode == "full",
+        Delivery.withdrawn_at.is_(None),
+    )
+    return list(session.scalars(query.options(defer(Delivery.manifest)).order_by(Delivery.delivery_no)))
 
 
 def enter(session: Session, clock: Clock, entry: Delivery, refusal: Refusal | None = None) -> Delivery:

@@ -13,7 +13,7 @@ from core.table_schema import TableSchema
 from sources.adapter import Adapter
 from sources.amounts import Figures, figures_of, shifted_units
 from sources.convert import Converted
-from sources.ledger import ACCEPTED, UNITS, VOLUME, same_feed
+from sources.ledger import UNITS, VOLUME, standing_full
 from sources.volume import judge_volume
 
 #: How often too large or too small, as people say it.
@@ -40,11 +40,7 @@ def judge(
     """Hold `accepted` source rows and their amounts against the feed's standing deliveries. What an operator waived for this
     delivery is still told, and holds it no more.
     """
-    standing = [
-        other
-        for other in same_feed(session, entry)
-        if other.state == ACCEPTED and other.withdrawn_at is None and other.mode == "full"
-    ]
+    standing = standing_full(session, entry)
     waived = entry.waived.split(",")
     figures = figures_of(converted.rows, schema)
     warnings: dict[str, Any] = {}

@@ -77,6 +77,7 @@ def hostile(bench: Bench) -> dict[str, ReadingJob]:
     }
 
 
+@pytest.mark.slow
 def test_millions_of_rows_in_half_a_megabyte(reader: ConfinedReader, bench: Bench) -> None:
     name, large = next(iter(hostile(bench).items()))
     assert large.files[0][0].stat().st_size < 500_000, name

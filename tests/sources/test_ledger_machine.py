@@ -339,7 +339,7 @@ def run(migrated: Path, examples: int, steps: int = 20, planted: bool = False) -
 
 @pytest.mark.slow
 def test_any_sequence_of_events_keeps_the_ledgers_promises(migrated: Path) -> None:
-    run(migrated, 60)
+    run(migrated, 40)
 
 
 def _early(number, converted, adapter, schema, store, registry, state, keys, clock):  # type: ignore[no-untyped-def]

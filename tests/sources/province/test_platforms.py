@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
+from core.state import Delivery
 from expectations.contract import load_contracts
 from sources.adapter import load_adapters
 from sources.convert import DeliveredRows, convert
@@ -23,6 +25,7 @@ from sources.province.regions import REGION_CODES, SECOND_CITY_REGION
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import ALL_FEEDS, ProvinceDeliveries, feeds_of, simulate
 from sources.strict_csv import FileFormat, read_strict_csv
+from tests.sources.province.scenes.office import Office
 
 FIRST = Month(2025, 3)
 SETTINGS = ProvinceSettings(
@@ -188,6 +191,25 @@ def test_the_second_city_has_the_prefecture_of_its_own(tmp_path):
         regions.setdefault(feed.platform, set()).update(column.to_pylist())
     assert regions["second_city"] == {REGION_CODES[SECOND_CITY_REGION]}
     assert not regions["second_city"] & regions["city"]
+
+
+def test_two_cities_and_the_province_fill_one_table_and_who_sent_a_row_is_known(tmp_path):
+    sent = written(tmp_path, cities=2, only_tables=frozenset({"util_bill"}))
+    office = Office(tmp_path)
+    office.take(a for a in sent.arrivals if a.folder.parent.name == "resident.util_bill")
+    rows = office.rows("raw/resident/util_bill")
+    source, accepted = {}, Counter()
+    with office.state.session() as session:
+        for entry in session.query(Delivery):
+            source[entry.delivery_no] = entry.source
+            accepted[entry.source] += entry.rows_accepted or 0
+    told = Counter(source[number] for number in rows.column("delivery_no").to_pylist())
+    assert told == accepted and set(told) == {"sim_city_util", "sim_city2_util", "sim_prov_util"}
+    assert min(told.values()) > 0
+    # One account is one row of a month, whichever delivery told of it last.
+    known = office.known("raw/resident/util_bill")
+    accounts = known.group_by(["util_acct_id", "period"]).aggregate([("delivery_no", "count")])
+    assert accounts.num_rows == known.num_rows < rows.num_rows
 
 
 @pytest.mark.parametrize(
