@@ -5,6 +5,8 @@ Every reader of contracts, adapters, facts, features, models and policies goes t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,9 +39,9 @@ class Bilingual(Definition):
 
 def load_definition(path: Path, kind: type[T], **context: Any) -> T:
     """Read one YAML file as `kind`; `context` is handed to pydantic validators. Raises Refusal with file and line."""
-    root = _compose(path)
+    content = _content(path)
     try:
-        return kind.model_validate(_content(path), context=context)
+        return kind.model_validate(content, context=context)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -48,7 +50,7 @@ def load_definition(path: Path, kind: type[T], **context: Any) -> T:
             CODE,
             f"{place}: {first['msg']}{more}.",
             file=str(path),
-            line=_line_of(root, first["loc"]),
+            line=line_of(path, *first["loc"]),
             remedy=f"Correct the entry; docs/ describes what a {kind.__name__} file may hold.",
         ) from None
 
@@ -59,12 +61,21 @@ def line_of(path: Path, *place: str | int) -> int | None:
 
 
 def _content(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader either way
+    with _told(path):
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader either way
 
 
 def _compose(path: Path) -> yaml.Node | None:
-    try:
+    """The file's nodes, which know their lines; asked for only where something is wrong."""
+    with _told(path):
         return yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What can't be read is refused with file and line."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         raise Refusal(

@@ -6,7 +6,8 @@ that hides under another name; what cells hold is looked at by `sources.identity
 
 from __future__ import annotations
 
-from functools import cache
+import re
+from functools import cache, cached_property
 from pathlib import Path
 
 from core.definition_file import Bilingual, Definition, load_definition
@@ -23,10 +24,13 @@ class ForbiddenGroup(Definition):
 
     def holds(self, column: str) -> bool:
         """Whether the column's name is one of the group's."""
-        name = f"_{column.lower()}_"
-        return any(f"_{word}_" in name for word in self.words) or any(
-            name.endswith(f"_{word}_") for word in self.endings
-        )
+        return self._pattern.search(f"_{column.lower()}_") is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """All words at once: names are asked for by the thousand when contracts and adapters load."""
+        words = [f"_{re.escape(word)}_" for word in self.words]
+        return re.compile("|".join([*words, *(f"_{re.escape(word)}_$" for word in self.endings)]))
 
 
 class BlockList(Definition):

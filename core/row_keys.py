@@ -34,6 +34,18 @@ def repeated(keys: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.isin(keys, twice)) if len(twice) else np.empty(0, dtype=np.int64)
 
 
+def count_of_different(numbers: np.ndarray) -> int:
+    """How many different whole numbers there are; subject and delivery numbers are dense, so marks are cheaper than a hash."""
+    if not len(numbers):
+        return 0
+    low, high = int(numbers.min()), int(numbers.max())
+    if high - low > 8 * len(numbers):
+        return len(np.unique(numbers))
+    seen = np.zeros(high - low + 1, dtype=bool)
+    seen[numbers - low] = True
+    return int(seen.sum())
+
+
 def _codes(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, int]:
     """Each row's code from 0, and how many codes there may be."""
     if not len(column):

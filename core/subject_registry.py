@@ -71,16 +71,18 @@ class SubjectRegistry:
         codes (so numbering doesn't depend on a key), or -1 when `add` is false. GsceneError rather than a second number for
         somebody whose pseudonym was replaced."""
         found = self._look_up(subject_ids)
-        if add and (found < 0).any():
-            if (self.former_numbers(subject_ids)[found < 0] != NEVER_REPLACED).any():
-                raise GsceneError(
-                    f"{self._table} doesn't number pseudonyms that a platform migration has replaced.",
-                    "Have the source send under the new key.",
-                )
-            codes = subject_ids if provider_codes is None else provider_codes
-            with self._store.writer(self._table + ".numbers"):
-                self._add(subject_ids, codes)
-            found = self._look_up(subject_ids)
+        new = np.flatnonzero(found < 0)
+        if not add or not len(new):
+            return found
+        ids = subject_ids.take(pa.array(new))
+        if (self.former_numbers(ids) != NEVER_REPLACED).any():
+            raise GsceneError(
+                f"{self._table} doesn't number pseudonyms that a platform migration has replaced.",
+                "Have the source send under the new key.",
+            )
+        codes = ids if provider_codes is None else provider_codes.take(pa.array(new))
+        with self._store.writer(self._table + ".numbers"):
+            found[new] = self._numbers_of_new(ids, codes)
         return found
 
     def table(self) -> pa.Table:
@@ -228,34 +230,47 @@ class SubjectRegistry:
     def _look_up(self, subject_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         known = self._rows().column("subject_id")
         found = pc.index_in(subject_ids, value_set=known)
-        return pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
+        return pc.fill_null(found, -1).to_numpy().astype(np.int32)
 
-    def _add(self, subject_ids: pa.Array | pa.ChunkedArray, codes: pa.Array | pa.ChunkedArray) -> None:
-        new = pa.table({"subject_id": subject_ids, "provider_code": codes})
-        new = new.filter(
-            pc.invert(
-                pc.is_in(
-                    new.column("subject_id"),
-                    value_set=self.table().column("subject_id"),
-                )
-            )
-        )
-        new = new.group_by("subject_id").aggregate([("provider_code", "min")])
-        if not new.num_rows:
-            return
-        new = new.rename_columns(["subject_id", "provider_code"]).sort_by("provider_code")
-        first = self.size
-        numbered = new.add_column(
-            0,
-            "subject_no",
-            pa.array(np.arange(first, first + new.num_rows, dtype=np.int32)),
-        )
-        self._store.append(
-            self._table,
-            _PARTITION,
-            numbered.combine_chunks(),
-            app_version=first + new.num_rows,
-        )
+    def _numbers_of_new(
+        self, ids: pa.Array | pa.ChunkedArray, codes: pa.Array | pa.ChunkedArray
+    ) -> np.ndarray:
+        """Give numbers to pseudonyms that had none when they were looked up. Whoever calls holds the table's lock."""
+        before, seen = self._version, self._rows()
+        numbers = self._look_up(ids) if self._version != before else np.full(len(ids), -1, dtype=np.int32)
+        new = np.flatnonzero(numbers < 0)
+        if len(new):
+            fresh, places = _in_order(ids.take(pa.array(new)), codes.take(pa.array(new)))
+            first = self.size
+            given = np.arange(first, first + fresh.num_rows, dtype=np.int32)
+            rows = fresh.add_column(0, "subject_no", pa.array(given)).combine_chunks()
+            self._store.append(self._table, _PARTITION, rows, app_version=first + fresh.num_rows)
+            # We hold the lock: the latest version is what we knew and what we added.
+            self._known, self._version = pa.concat_tables([seen, rows]), self._store.version(self._table)
+            numbers[new] = given[places]
+        return numbers
+
+
+def _in_order(
+    ids: pa.Array | pa.ChunkedArray, codes: pa.Array | pa.ChunkedArray
+) -> tuple[pa.Table, np.ndarray]:
+    """Different pseudonyms (subject_id, provider_code) in the order of their least provider codes, and each row's place there."""
+    encoded = _one_array(ids).dictionary_encode()
+    different, places = encoded.dictionary, encoded.indices.to_numpy()
+    least = different
+    if ids is not codes and not ids.equals(codes):
+        rows = pa.table({"place": encoded.indices, "code": _one_array(codes)})
+        least = rows.group_by("place").aggregate([("code", "min")]).sort_by("place").column("code_min")
+    order = pc.sort_indices(least)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    table = pa.table({"subject_id": different, "provider_code": least})
+    return table.take(order).combine_chunks(), rank[places]
+
+
+def _one_array(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
 def _digests(subject_ids: pa.Array | pa.ChunkedArray) -> pa.Array:

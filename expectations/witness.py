@@ -67,10 +67,15 @@ def _smallest_and_largest(rule: Rule, columns: list[pa.ChunkedArray]) -> list[in
 
 
 def _first_repeated_key(rule: Rule, columns: list[pa.ChunkedArray]) -> np.ndarray:
-    """Two rows of one key."""
+    """Two rows of one key. Numbers alone tell most rows apart, so texts are compared only where the numbers are the same."""
+    numbers = [column for column in columns if pa.types.is_integer(column.type) and not column.null_count]
+    rest = repeated(packed_keys(numbers)) if numbers and len(numbers) < len(columns) else None
+    if rest is not None:
+        columns = [column.take(pa.array(rest)) for column in columns]
     keys = packed_keys(columns)
     twice = repeated(keys)
-    return twice[keys[twice] == keys[twice[0]]][:2] if len(twice) else twice
+    two = twice[keys[twice] == keys[twice[0]]][:2] if len(twice) else twice
+    return two if rest is None else rest[two]
 
 
 _DECIDING: Mapping[str, Callable[[Rule, list[pa.ChunkedArray]], Iterable[int]]] = {

@@ -7,7 +7,7 @@ the next change may be one that can't be absorbed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from core.table_schema import ColumnType, TableSchema
 from sources import cells
 from sources.adapter import Adapter, ColumnRule
 from sources.convert import DeliveredRows
+from sources.token_form import LEAVE_TOKENS
 from sources.written_dates import DateForm, read_moments
 
 #: Kinds, in the order of the catalogue's faults.
@@ -31,24 +32,45 @@ OTHER_EDITION = "other_edition"
 def absorbed(delivered: DeliveredRows, adapter: Adapter, schema: TableSchema) -> dict[str, int]:
     """Cells by kind, over all delivered rows; kinds that didn't occur are left out."""
     counts: Counter[str] = Counter()
-    for kind, column, texts_hit in _kinds(delivered, adapter, schema):
-        counts[kind] += int(texts_hit[delivered.places(column)].sum())
+    for kind, column, hit in _kinds(delivered, adapter, schema):
+        if hit.any():
+            counts[kind] += int(hit[delivered.places(column)].sum())
     return {kind: count for kind, count in sorted(counts.items()) if count}
 
 
 def _kinds(
     delivered: DeliveredRows, adapter: Adapter, schema: TableSchema
 ) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(kind, source column, mask over the column's different texts)."""
+    """(kind, source column, mask over the column's texts)."""
     key = adapter.key
     if key is not None:
-        texts = delivered.texts(key.source_column)
-        yield KEY_FORM, key.source_column, _differs(texts, cells.normalised(texts, key.normalise))
+        texts, others = _not_tokens(delivered, key.source_column, key.normalise)
+        hit = _differs(texts, cells.normalised(texts, key.normalise))
+        yield KEY_FORM, key.source_column, _among_all(hit, others)
     for name, rule in adapter.columns.items():
         if rule.source_column is not None:
-            texts = delivered.texts(rule.source_column)
+            texts, others = _not_tokens(delivered, rule.source_column, rule.normalise)
             for kind, hit in _of_column(texts, adapter, rule, schema.column(name).type):
-                yield kind, rule.source_column, hit
+                yield kind, rule.source_column, _among_all(hit, others)
+
+
+def _not_tokens(
+    delivered: DeliveredRows, column: str, steps: Sequence[str]
+) -> tuple[pa.Array, np.ndarray | None]:
+    """The texts that could be written otherwise than agreed and which they are, None for all: a token is as it should be."""
+    texts = delivered.texts(column)
+    others = ~delivered.tokens(column)
+    if others.all() or not LEAVE_TOKENS.issuperset(steps):
+        return texts, None
+    return texts.filter(pa.array(others)), others
+
+
+def _among_all(hit: np.ndarray, others: np.ndarray | None) -> np.ndarray:
+    if others is None:
+        return hit
+    spread = np.zeros(len(others), dtype=bool)
+    spread[others] = hit
+    return spread
 
 
 def _of_column(

@@ -189,7 +189,10 @@ def _same_columns(
 
 def _agreement(delivered: DeliveredRows, adapter: Adapter, one: str, other: str) -> tuple[int, int]:
     nulls = pa.array(list(adapter.nulls), pa.string())
-    texts = [pc.utf8_trim_whitespace(delivered.columns[name].dictionary_decode()) for name in (one, other)]
+    texts = [
+        pc.utf8_trim_whitespace(delivered.texts(name)).take(pa.array(delivered.places(name)))
+        for name in (one, other)
+    ]
     there = [pc.invert(pc.is_in(column, value_set=nulls)) for column in texts]
     both = pc.and_(*there)
     same = pc.and_(both, pc.equal(*texts))

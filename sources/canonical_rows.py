@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from core.table_schema import Column
 from sources.adapter import Adapter
 from sources.adapter_lint import derivation_order
+from sources.alike_rows import alike
 from sources.column_reader import ColumnReader, ReadColumn, outside
 from sources.column_rule import Reading
 from sources.derived_columns import derived
-from sources.grain import group_numbers, repeated, taken
+from sources.grain import group_numbers, taken
 from sources.hold_reasons import Reason
 from sources.holding import Holding
 from sources.row_checks import inconsistent
@@ -205,14 +206,14 @@ class CanonicalRows:
         codes = None
         if self._adapter.key is not None:
             key = self._reader.key
-            codes = key.values.take(pa.array(self._at(key.source, source)))
+            codes = self._spread_over(key.values, self._at(key.source, source))
         return Rows(columns, codes, source, deleted, self._names)
 
     def _values(
         self, column: Column, rule: Reading, source: np.ndarray, places: np.ndarray | None
     ) -> pa.Array:
         read = self._reader.read(column, rule)
-        values = read.values.take(pa.array(self._at(read.source, source) if places is None else places))
+        values = self._spread_over(read.values, self._at(read.source, source) if places is None else places)
         for other, texts in rule.where.items():
             hit = self._reader.delivered.holds(other, texts)[source]
             values = pc.if_else(pa.array(hit), values, pa.scalar(None, values.type))
@@ -330,8 +331,7 @@ class CanonicalRows:
         if not self._key_columns_there() or not self._schema.unique_per_delivery or not len(made):
             return
         keys = self._key_table(made)
-        places, different = self._key_places(made, keys)
-        several = repeated(places, different)
+        several = alike(self._key_marks(made, keys), lambda rows: keys.take(pa.array(rows)))
         if not several.any():
             return
         faults = np.where(several, Reason.DUPLICATE_KEY, Reason.GOOD).astype(np.uint8)
@@ -345,8 +345,8 @@ class CanonicalRows:
             made.source, faults, self._source_of(names[0] if names[0] in self._columns else "")
         )
 
-    def _key_places(self, made: Rows, keys: pa.Table) -> tuple[list[np.ndarray], list[int]]:
-        """A number for each row's value in each column of the key, and how many different ones there are."""
+    def _key_marks(self, made: Rows, keys: pa.Table) -> list[np.ndarray]:
+        """A number for each row's value in each column of the key, the same where the values are."""
         rules: Mapping[str, Reading] = {**self._adapter.working, **self._adapter.columns}
         told = []
         for name, column in zip(keys.column_names, keys.columns, strict=True):
@@ -358,14 +358,12 @@ class CanonicalRows:
                 elif rule is not None and rule.source_column is not None:
                     read = self._reader.read(self._columns[name], rule)
             if read is not None:
-                numbers, different = read.numbered(self._reader.delivered.texts(read.source))
-                told.append((numbers[self._at(read.source, made.source)], different))
+                told.append(read.marks(self._reader.delivered)[self._at(read.source, made.source)])
             else:
                 encoded = pc.dictionary_encode(column).combine_chunks()
                 encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
-                numbers = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-                told.append((numbers, len(encoded.dictionary)))
-        return [numbers for numbers, _ in told], [different for _, different in told]
+                told.append(pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False))
+        return told
 
     def _key_columns_there(self) -> bool:
         return any(name != "period" for name in self._schema.business_key)
@@ -374,6 +372,10 @@ class CanonicalRows:
         """Places among the different texts of a column; the whole column isn't copied where all rows are asked for."""
         places = self._reader.delivered.places(source)
         return places if len(rows) == len(places) and self._whole(rows) else places[rows]
+
+    def _spread_over(self, values: pa.Array, places: np.ndarray) -> pa.Array:
+        """The value at each place; as they are where each row has its own."""
+        return values if places is self._reader.delivered.each_row else values.take(pa.array(places))
 
     @staticmethod
     def _whole(rows: np.ndarray) -> bool:

@@ -6,6 +6,7 @@ many rows have it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -19,11 +20,13 @@ from core.months import Month
 from core.table_schema import Column, ColumnType, TableSchema
 from sources import cells
 from sources.adapter import Adapter
+from sources.alike_rows import text_marks
 from sources.code_map import CodesInForce, in_force
 from sources.column_rule import Reading
 from sources.delivered_rows import DeliveredRows
 from sources.hold_reasons import Reason
 from sources.row_rules import Operation
+from sources.token_form import LEAVE_TOKENS, are_of_key
 from sources.units import factor
 
 
@@ -39,15 +42,21 @@ class ReadColumn:
     faults: np.ndarray | None
     parts: dict[int, list[int]] | None = None
 
-    def numbered(self, texts: pa.Array) -> tuple[np.ndarray, int]:
-        """A number for each different text, the same where the values are, and how many there are; missing values are -1.
+    def marks(self, delivered: DeliveredRows) -> np.ndarray:
+        """A number for each text, the same where the values are and nearly always another where they aren't; missing values
+        are -1.
 
-        Texts that were read as they stand are different already; encoding a million tokens again would cost more than all else.
+        Texts that were read as they stand are told apart already; encoding a million tokens again would cost more than all else.
         """
-        if self.values.type == pa.string() and self.values.null_count == 0 and self.values.equals(texts):
-            return np.arange(len(texts)), len(texts)
+        texts = delivered.texts(self.source)
+        if self.values is texts or (
+            self.values.type == pa.string() and self.values.null_count == 0 and self.values.equals(texts)
+        ):
+            marks = text_marks(texts) if delivered.is_plain(self.source) else np.arange(len(texts))
+            if marks is not None:
+                return marks
         encoded = self.values.dictionary_encode()
-        return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), len(encoded.dictionary)
+        return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
 
 
 class ColumnReader:
@@ -75,7 +84,9 @@ class ColumnReader:
         """The normalised code of the subject: a pseudonym, or the source's code where the adapter pseudonymises."""
         key = self.adapter.key
         assert key is not None
-        texts = cells.normalised(self.delivered.texts(key.source_column), key.normalise)
+        texts, tokens = self.normalised(key.source_column, key.normalise)
+        if tokens.all() and key.form is None and not key.pseudonymise:
+            return ReadColumn(key.source_column, texts, _or_none(self._of_other_key(texts, key.key_ver)))
         absent = cells.missing(texts, self.adapter.nulls)
         read = cells.text(texts, absent) if key.pseudonymise else cells.tokens(texts, absent)
         faults = _faults(len(texts))
@@ -86,6 +97,22 @@ class ColumnReader:
             faults[~cells.of_key(texts, key.key_ver) & ~read.bad] = Reason.OTHER_KEY_VERSION
         faults[absent] = Reason.NO_KEY
         return ReadColumn(key.source_column, read.values, _or_none(faults))
+
+    def normalised(self, source: str, steps: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
+        """The texts of a column after the declared steps, and which are tokens just as they came: those aren't touched."""
+        texts, tokens = self.delivered.texts(source), self.delivered.tokens(source)
+        if not tokens.any() or not LEAVE_TOKENS.issuperset(steps):
+            return cells.normalised(texts, steps), np.zeros(len(texts), dtype=bool)
+        if not tokens.all() and steps:
+            others = cells.normalised(texts.filter(pa.array(~tokens)), steps)
+            texts = pc.replace_with_mask(texts, pa.array(~tokens), others)
+        return texts, tokens
+
+    def _of_other_key(self, tokens: pa.Array, key_ver: str | None) -> np.ndarray:
+        faults = _faults(len(tokens))
+        if key_ver is not None and len(tokens):
+            faults[~are_of_key(tokens, key_ver)] = Reason.OTHER_KEY_VERSION
+        return faults
 
     def absent(self, source: str, rule: Reading | None = None) -> np.ndarray:
         """Which rows have nothing in a source column, bool (rows,)."""
@@ -123,7 +150,10 @@ class ColumnReader:
         return in_force(self.adapter.maps(rule.code_map), dict(inline), self.period)
 
     def _read(self, column: Column, rule: Reading, source: str) -> ReadColumn:
-        texts = cells.normalised(self.delivered.texts(source), rule.normalise)
+        texts, tokens = self.normalised(source, rule.normalise)
+        if column.type is ColumnType.SUBJECT and tokens.all() and not rule.has_codes:
+            key_ver = self.adapter.key.key_ver if self.adapter.key is not None else None
+            return ReadColumn(source, texts, _or_none(self._of_other_key(texts, key_ver)))
         absent = cells.missing(texts, (*self.adapter.nulls, *rule.nulls))
         if column.type in (ColumnType.CODE, ColumnType.BOOL) or rule.has_codes:
             return self._coded(column, rule, source, texts, absent)

@@ -1,35 +1,76 @@
-"""The delivered strings as they came, each different text of a column once."""
+"""The delivered strings as they came, a text that many rows have held once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import Refusal
+from sources.alike_rows import text_marks
 from sources.shape import shape
+from sources.token_form import are_tokens
 
 #: The header is line 1, so the first row (position 0) is line 2.
 FIRST_LINE = 2
 
 
 class DeliveredRows:
-    """The delivered strings, one dictionary-encoded column each; nothing is lost or changed here."""
+    """The delivered strings; nothing is lost or changed here.
+
+    A column is held as its different texts and the place of each row's among them, or, where nearly every row has its own
+    (tokens, bill numbers), plainly: then `texts` are the cells themselves and a text may stand among them more than once.
+    """
 
     def __init__(self, delivered: pa.Table, file: str) -> None:
         self.file = file
         self.rows = delivered.num_rows
-        self.columns: dict[str, pa.DictionaryArray] = {
-            name: _encoded(delivered.column(name)) for name in delivered.column_names
+        self.columns: dict[str, pa.StringArray | pa.DictionaryArray] = {
+            name: _whole(delivered.column(name)) for name in delivered.column_names
         }
+        self._tokens: dict[str, np.ndarray] = {}
+
+    def is_plain(self, column: str) -> bool:
+        """Whether the column is held as its cells."""
+        return not pa.types.is_dictionary(self.columns[column].type)
 
     def texts(self, column: str) -> pa.Array:
-        """The different texts of a column."""
-        return self.columns[column].dictionary
+        """The texts of a column, each at least once."""
+        held = self.columns[column]
+        return held if self.is_plain(column) else held.dictionary
 
     def places(self, column: str) -> np.ndarray:
-        """Which of the different texts each row has, int32 (rows,)."""
-        return self.columns[column].indices.to_numpy()
+        """Which of the texts each row has, int32 (rows,)."""
+        return self.each_row if self.is_plain(column) else self.columns[column].indices.to_numpy()
+
+    @cached_property
+    def each_row(self) -> np.ndarray:
+        """The places of a plain column; told from other places by being this very array."""
+        return np.arange(self.rows, dtype=np.int32)
+
+    def marks(self, column: str) -> np.ndarray | None:
+        """A number for each row, the same where the texts are and nearly always another where they aren't; None where only
+        looking at the texts would tell."""
+        return text_marks(self.columns[column]) if self.is_plain(column) else self.places(column)
+
+    def cells(self, column: str, rows: np.ndarray) -> pa.Array:
+        """The cells of these rows."""
+        return self.texts(column).take(pa.array(self.places(column)[rows]))
+
+    def tokens(self, column: str) -> np.ndarray:
+        """Which of the texts are pseudonyms just as they are written at rest, bool (texts,)."""
+        if column not in self._tokens:
+            self._tokens[column] = are_tokens(self.texts(column))
+        return self._tokens[column]
+
+    def first_row(self, column: str, found: Sequence[int]) -> int:
+        """The first row that has one of the texts at these places."""
+        hit = np.zeros(len(self.texts(column)), dtype=bool)
+        hit[list(found)] = True
+        return int(hit[self.places(column)].argmax())
 
     def holds(self, column: str, wanted: tuple[str, ...]) -> np.ndarray:
         """Which rows have one of these texts in a column, blanks around it apart; bool (rows,)."""
@@ -58,8 +99,8 @@ class DeliveredRows:
         )
 
 
-def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+def _whole(column: pa.ChunkedArray) -> pa.StringArray | pa.DictionaryArray:
     if column.num_chunks == 0:
         return pa.array([], pa.string()).dictionary_encode()
-    whole = column.combine_chunks()
-    return whole.dictionary_encode() if isinstance(whole, pa.Array) else whole.chunk(0).dictionary_encode()
+    whole = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
+    return whole if isinstance(whole, pa.Array) else whole.chunk(0)

@@ -214,15 +214,16 @@ def _party_columns(adapter: Adapter, schema: TableSchema) -> list[str]:
 
 
 def _with_stand_ins(table: pa.Table, column: str, adapter: Adapter, erased: Erased) -> tuple[pa.Table, int]:
-    encoded = DeliveredRows(table.select([column]), "").columns[column]
+    delivered = DeliveredRows(table.select([column]), "")
     rules = [rule for rule in adapter.columns.values() if rule.source_column == column]
-    texts = cells.normalised(encoded.dictionary, rules[0].normalise if rules else ())
+    texts = cells.normalised(delivered.texts(column), rules[0].normalise if rules else ())
     found = erased.stand_ins(texts)
     if not found:
         return table, 0
-    names = encoded.dictionary.to_pylist()
+    names = delivered.texts(column).to_pylist()
     for place, text in found.items():
         names[place] = text
-    hits = int(np.isin(encoded.indices.to_numpy(), list(found)).sum())
-    changed = pa.array(names, pa.string()).take(encoded.indices)
+    places = delivered.places(column)
+    hits = int(np.isin(places, list(found)).sum())
+    changed = pa.array(names, pa.string()).take(pa.array(places))
     return table.set_column(table.schema.get_field_index(column), column, changed), hits

@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from sources.alike_rows import alike
 from sources.column_reader import ColumnReader
 from sources.delivered_rows import DeliveredRows
-from sources.grain import group_numbers, repeated
+from sources.grain import group_numbers
 from sources.hold_reasons import Reason
 from sources.holding import Holding
 from sources.row_rules import LeaveOut, WrittenMoment
@@ -88,17 +89,19 @@ def _meant(delivered: DeliveredRows, rule: LeaveOut) -> np.ndarray:
 
 def _first_of_equal_rows(delivered: DeliveredRows, kept: np.ndarray) -> np.ndarray:
     """Positions of the first of each set of rows that are equal in every column."""
-    names = list(delivered.columns)
-    columns = [delivered.places(name)[kept] for name in names]
-    alike = repeated(columns, [len(delivered.texts(name)) for name in names])
-    if not alike.any():
+
+    def cells(rows: np.ndarray) -> pa.Table:
+        where = kept[rows]
+        return pa.table({name: delivered.cells(name, where) for name in delivered.columns})
+
+    marks = [delivered.marks(name) for name in delivered.columns]
+    told = [mark[kept] for mark in marks if mark is not None]
+    again = alike(told or [np.zeros(len(kept), dtype=np.uint64)], cells)
+    if not again.any():
         return kept
-    suspects = np.flatnonzero(alike)
-    numbers, count = group_numbers(
-        pa.table({name: pa.array(c[suspects]) for name, c in zip(names, columns, strict=True)})
-    )
+    suspects = np.flatnonzero(again)
+    numbers, count = group_numbers(cells(suspects))
     first = np.full(count, len(kept), dtype=np.int64)
     np.minimum.at(first, numbers, suspects)
-    again = alike
     again[first] = False
     return kept[~again]

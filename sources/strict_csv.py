@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from core.errors import Refusal
@@ -36,6 +35,8 @@ _MARKS = (
     (b"\xfe\xff", "", "UTF-16"),
 )
 _LONGEST_HEADER = 65_536
+#: A column is held plainly where more than this share of the cells of the first block is different, and there are enough.
+_MANY_DIFFERENT, _ENOUGH_ROWS = 0.6, 1_000
 #: No line is longer: 1,000 cells of the longest that is allowed would not fit, and no table has half as many.
 _LONGEST_LINE = 1 << 23
 _RESEND = "Have the source correct the export and send the period again."
@@ -49,7 +50,8 @@ def read_strict_csv(
     name: str | None = None,
     limits: Limits | None = None,
 ) -> pa.Table:
-    """All cells as dictionary-encoded strings, one row per line after the header; exactly `columns`, in the file's order.
+    """All cells as strings, one row per line after the header; exactly `columns`, in the file's order. Dictionary-encoded but
+    for columns of which nearly every cell is another (tokens, numbers of bills), as the first block shows.
 
     `name` is what messages call the file. Raises Refusal REFUSED/ENCODING, STRUCTURE or SCHEMA with the line
     in the file; no message holds a cell's content.
@@ -57,10 +59,10 @@ def read_strict_csv(
     name, limits = name or path.name, limits or Limits()
     names: list[str] = []
     blocks: list[pa.Table] = []
+    kinds: dict[str, pa.DataType] = {}
     line, rows = 1, 0
-    for raw in _whole_lines(unpacked(path, form.compression, name, limits), form, name):
+    for raw, lines in _whole_lines(unpacked(path, form.compression, name, limits), form, name):
         text = _as_utf8(raw, form, name, line)
-        lines = text.count(b"\n") + (not text.endswith(b"\n"))
         if line == 1:
             end = text.find(b"\n") + 1 or len(text)
             header, text = text[:end], text[end:]
@@ -72,7 +74,11 @@ def read_strict_csv(
         if rows > limits.max_rows:
             raise structure(name, f"more than {limits.max_rows} rows", first)
         if text:
-            blocks.append(_rows(text, line - first, names, form, name, limits, first))
+            block = _rows(text, line - first, kinds or dict.fromkeys(names, TEXT), form, name, limits, first)
+            if not kinds:
+                kinds = _kinds(block)
+                block = block.cast(pa.schema(kinds))
+            blocks.append(block)
     if line == 1:
         names = _header(b"", columns, form, name)
     if not blocks:
@@ -80,8 +86,9 @@ def read_strict_csv(
     return pa.concat_tables(blocks).unify_dictionaries()
 
 
-def _whole_lines(pieces: Iterator[bytes], form: FileFormat, name: str) -> Iterator[bytes]:
-    """Blocks that end with a line end, but for the last; the byte-order mark is checked and cut off."""
+def _whole_lines(pieces: Iterator[bytes], form: FileFormat, name: str) -> Iterator[tuple[bytes, int]]:
+    """Blocks that end with a line end, but for the last, and how many lines each has; the byte-order mark is checked and cut
+    off."""
     rest, first, lines = b"", True, 1
     for piece in pieces:
         block = rest + piece
@@ -92,14 +99,15 @@ def _whole_lines(pieces: Iterator[bytes], form: FileFormat, name: str) -> Iterat
             raise structure(name, f"a line of more than {_LONGEST_LINE} bytes", lines)
         rest = block[end:]
         if end and not first:
-            yield block[:end]
-            lines += block.count(b"\n", 0, end)
+            count = block.count(b"\n", 0, end)
+            yield block[:end], count
+            lines += count
         else:
             rest = block
     if first:
         rest = _after_mark(rest, form, name)
     if rest:
-        yield rest
+        yield rest, rest.count(b"\n") + (not rest.endswith(b"\n"))
 
 
 def _after_mark(block: bytes, form: FileFormat, name: str) -> bytes:
@@ -149,41 +157,61 @@ def _decoded(raw: bytes, encoding: str, name: str, line: int) -> str:
 
 
 def _rows(
-    text: bytes, lines: int, names: list[str], form: FileFormat, name: str, limits: Limits, line: int
+    text: bytes,
+    lines: int,
+    kinds: dict[str, pa.DataType],
+    form: FileFormat,
+    name: str,
+    limits: Limits,
+    line: int,
 ) -> pa.Table:
-    """The rows of one block of `lines` lines, the first of which is line `line` of the file."""
+    """The rows of one block of `lines` lines, the first of which is line `line` of the file; `kinds` as Arrow is to hold them."""
     cells = np.frombuffer(text, dtype=np.uint8)
     _check_characters(cells, name, line)
     quoted = b'"' in text
     if quoted:
-        _check_structure(cells, len(names), form, name, limits, line)
+        _check_structure(cells, len(kinds), form, name, limits, line)
     try:
-        rows = _parsed(text, names, form, quoted)
+        rows = _parsed(text, kinds, form, quoted)
     except pa.ArrowInvalid:
         # Arrow's own message quotes the row; the checks below tell the line.
         _decoded(text, "utf-8", name, line)
-        _check_structure(cells, len(names), form, name, limits, line)
+        _check_structure(cells, len(kinds), form, name, limits, line)
         raise structure(name, "the rows don't parse", line) from None
     # PyArrow takes a blank line for a row of empty cells.
-    blank = not quoted and len(names) > 1 and _has_empty(rows.column(0))
-    if blank or rows.num_rows != lines or _longest(rows) > limits.max_field_bytes:
-        _check_structure(cells, len(names), form, name, limits, line)
+    lengths = [_lengths(column) for column in rows.columns]
+    blank = not quoted and len(kinds) > 1 and lengths[0][0] == 0
+    longest = max(most for _, most in lengths)
+    if blank or rows.num_rows != lines or longest > limits.max_field_bytes:
+        _check_structure(cells, len(kinds), form, name, limits, line)
         if rows.num_rows != lines:
             raise structure(name, f"{lines} lines but {rows.num_rows} rows", line)
     return rows
 
 
-def _has_empty(column: pa.ChunkedArray) -> bool:
-    return any(pc.any(pc.equal(piece.dictionary, "")).as_py() for piece in column.chunks)
+def _lengths(column: pa.ChunkedArray) -> tuple[int, int]:
+    """Bytes of the shortest and of the longest cell."""
+    shortest, longest = [1], [0]
+    for piece in column.chunks:
+        texts = piece.dictionary if pa.types.is_dictionary(piece.type) else piece
+        if len(texts):
+            bytes_each = np.diff(
+                np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+            )
+            shortest.append(int(bytes_each.min()))
+            longest.append(int(bytes_each.max()))
+    return min(shortest), max(longest)
 
 
-def _longest(rows: pa.Table) -> int:
-    lengths = (
-        pc.max(pc.binary_length(piece.dictionary)).as_py() or 0
-        for column in rows.columns
-        for piece in column.chunks
-    )
-    return max(lengths, default=0)
+def _kinds(block: pa.Table) -> dict[str, pa.DataType]:
+    """How the columns are to be held, by the first block: as their different texts, or plainly where that would not pay."""
+    return {
+        name: pa.string()
+        if block.num_rows >= _ENOUGH_ROWS
+        and sum(len(piece.dictionary) for piece in column.chunks) > _MANY_DIFFERENT * block.num_rows
+        else TEXT
+        for name, column in zip(block.column_names, block.columns, strict=True)
+    }
 
 
 def _check_characters(cells: np.ndarray, name: str, line: int) -> None:
@@ -284,14 +312,16 @@ def _check_quotes(
         raise structure(name, "text after a closing quote", line + _lines(cells, int(closing[stray][0])))
 
 
-def _parsed(body: bytes, names: list[str], form: FileFormat, quoted: bool) -> pa.Table:
+def _parsed(body: bytes, kinds: dict[str, pa.DataType], form: FileFormat, quoted: bool) -> pa.Table:
     if body.startswith(_BOM):
         # PyArrow drops one mark at the start of what it is given; here it is a cell's first character.
         body = _BOM + body
     return pa_csv.read_csv(
         pa.BufferReader(body),
         # One block a call: it holds whole rows.
-        read_options=pa_csv.ReadOptions(column_names=names, block_size=len(body) + 1, use_threads=False),
+        read_options=pa_csv.ReadOptions(
+            column_names=list(kinds), block_size=len(body) + 1, use_threads=False
+        ),
         parse_options=pa_csv.ParseOptions(
             delimiter=form.delimiter,
             quote_char='"' if quoted else False,
@@ -300,7 +330,7 @@ def _parsed(body: bytes, names: list[str], form: FileFormat, quoted: bool) -> pa
         ),
         convert_options=pa_csv.ConvertOptions(
             check_utf8=form.encoding == "utf-8",
-            column_types=dict.fromkeys(names, TEXT),
+            column_types=kinds,
             strings_can_be_null=False,
         ),
     )

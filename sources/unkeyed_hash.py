@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,15 +41,18 @@ class CanaryIds:
 
 def refuse_unkeyed(delivered: DeliveredRows, column: str, canaries: CanaryIds | None = None) -> None:
     """Raise REFUSED/UNKEYED where the subject column holds plain hashes."""
-    texts = pc.utf8_trim_whitespace(delivered.texts(column))
+    # Tokens with a key id are what is wanted.
+    others = np.flatnonzero(~delivered.tokens(column))
+    texts = pc.utf8_trim_whitespace(delivered.texts(column).take(pa.array(others)))
     for pattern, what in (
         (_SAID, "tokens that call themselves plain hashes"),
         (_BARE, "bare hashes without a key id"),
     ):
         found = pc.indices_nonzero(pc.match_substring_regex(texts, pattern)).to_pylist()
         if found:
-            raise _refusal(delivered, column, found, what)
+            raise _refusal(delivered, column, others[found].tolist(), what)
     if canaries:
+        texts = pc.utf8_trim_whitespace(delivered.texts(column))
         digits = pc.utf8_slice_codeunits(pc.replace_substring_regex(texts, r"^k[0-9]+:", ""), 0, 32)
         found = pc.indices_nonzero(pc.is_in(pc.utf8_lower(digits), value_set=canaries.array)).to_pylist()
         if found:
@@ -63,12 +67,11 @@ def _plain_hashes(text: str) -> set[str]:
 
 
 def _refusal(delivered: DeliveredRows, column: str, found: list[int], what: str) -> Refusal:
-    hits = pc.is_in(delivered.columns[column].indices, value_set=pa.array(found, pa.int32()))
     return Refusal(
         "REFUSED/UNKEYED",
         f"the column holds {what}.",
         file=delivered.file,
-        line=int(pc.index(hits, True).as_py()) + FIRST_LINE,
+        line=delivered.first_row(column, found) + FIRST_LINE,
         column=column,
         remedy="Delete the file: it can be read by anyone. The source must use keyed tokens (gscene pseudonymise).",
     )

@@ -19,10 +19,7 @@ from sources.identity.resident_id import holds_resident_id
 
 #: Bytes of the shortest identifiers: a telephone number, an e-mail address, two Chinese characters of a name.
 _SHORTEST_NUMBER, _SHORTEST_ADDRESS, _SHORTEST_NAME = 11, 6, 6
-_TOKEN_BYTES = 43
 _WRITTEN_TOKEN = r"^\s*[kK][0-9]+:[0-9a-fA-F]{40}\s*$"
-_HEXADECIMAL = np.zeros(256, dtype=bool)
-_HEXADECIMAL[list(b"0123456789abcdef")] = True
 
 
 def refuse_identities(delivered: DeliveredRows, pseudonymised: Collection[str] = ()) -> None:
@@ -34,11 +31,9 @@ def refuse_identities(delivered: DeliveredRows, pseudonymised: Collection[str] =
     if holds_resident_id(delivered.file):
         raise _refusal(delivered.file, None, None, "the file's name holds a resident id")
     for column in delivered.columns:
-        texts = delivered.texts(column)
-        places = candidates(texts)
+        places, looked_at = _looked_at(delivered, column)
         if not len(places):
             continue
-        looked_at = pc.utf8_normalize(texts.take(pa.array(places)), form="NFKC")
         # Tokens written in capitals, full width or between blanks are tokens still.
         others = np.flatnonzero(
             ~pc.match_substring_regex(looked_at, _WRITTEN_TOKEN).to_numpy(zero_copy_only=False)
@@ -48,7 +43,7 @@ def refuse_identities(delivered: DeliveredRows, pseudonymised: Collection[str] =
             if column in pseudonymised and detector.name != "resident_id":
                 continue
             found = detector.find(looked_at)
-            if detector.convicts(len(found), texts, column):
+            if found and detector.convicts(_count(looked_at, found), _different(delivered, column), column):
                 raise _at(delivered, column, detector, [int(places[place]) for place in found])
 
 
@@ -57,17 +52,35 @@ def findings(table: pa.Table) -> list[tuple[str, str, int, bool]]:
     found = []
     delivered = DeliveredRows(table, "")
     for column in delivered.columns:
-        texts = delivered.texts(column)
-        looked_at = pc.utf8_normalize(texts.take(pa.array(candidates(texts))), form="NFKC")
+        _, looked_at = _looked_at(delivered, column)
         for detector in DETECTORS:
-            hits = len(detector.find(looked_at)) if len(looked_at) else 0
+            places = detector.find(looked_at) if len(looked_at) else []
+            hits = _count(looked_at, places) if places else 0
             if hits:
-                found.append((column, detector.name, hits, detector.convicts(hits, texts, column)))
+                convicts = detector.convicts(hits, _different(delivered, column), column)
+                found.append((column, detector.name, hits, convicts))
     return found
 
 
-def candidates(texts: pa.Array) -> np.ndarray:
-    """Positions of the texts that could be an identifier at all, ascending."""
+def _looked_at(delivered: DeliveredRows, column: str) -> tuple[np.ndarray, pa.Array]:
+    """Texts of a column that could be identifiers, in one form of writing, and where they stand among its texts."""
+    texts = delivered.texts(column)
+    places = candidates(texts, delivered.tokens(column))
+    return places, pc.utf8_normalize(texts.take(pa.array(places)), form="NFKC")
+
+
+def _count(looked_at: pa.Array, places: list[int]) -> int:
+    """How many different texts stand at these places."""
+    return len(looked_at.take(pa.array(places)).unique())
+
+
+def _different(delivered: DeliveredRows, column: str) -> pa.Array:
+    texts = delivered.texts(column)
+    return texts.unique() if delivered.is_plain(column) else texts
+
+
+def candidates(texts: pa.Array, tokens: np.ndarray) -> np.ndarray:
+    """Positions of the texts that could be an identifier at all, ascending; `tokens` are none."""
     if not len(texts):
         return np.empty(0, dtype=np.int64)
     lengths = pc.binary_length(texts).to_numpy(zero_copy_only=False)
@@ -76,31 +89,11 @@ def candidates(texts: pa.Array) -> np.ndarray:
     short = plain & (lengths >= _SHORTEST_ADDRESS) & (lengths < _SHORTEST_NUMBER)
     if short.any():
         possible |= short & pc.match_substring(texts, "@").to_numpy(zero_copy_only=False)
-    if not possible.any():
-        return np.empty(0, dtype=np.int64)
-    possible &= ~_tokens(texts, lengths)
-    return np.flatnonzero(possible)
-
-
-def _tokens(texts: pa.Array, lengths: np.ndarray) -> np.ndarray:
-    """Which texts are pseudonyms `k<digit>:` and 40 hexadecimal digits, by their bytes."""
-    found = np.zeros(len(texts), dtype=bool)
-    sized = np.flatnonzero(lengths == _TOKEN_BYTES)
-    if len(sized):
-        chosen = texts if len(sized) == len(texts) else texts.take(pa.array(sized))
-        data = np.frombuffer(chosen.buffers()[2], dtype=np.uint8)
-        start = int(np.frombuffer(chosen.buffers()[1], dtype=np.int32)[chosen.offset])
-        letters = data[start : start + _TOKEN_BYTES * len(sized)].reshape(len(sized), _TOKEN_BYTES)
-        good = (letters[:, 0] == ord("k")) & (letters[:, 2] == ord(":"))
-        good &= (letters[:, 1] >= ord("0")) & (letters[:, 1] <= ord("9"))
-        good &= _HEXADECIMAL[letters[:, 3:]].all(axis=1)
-        found[sized] = good
-    return found
+    return np.flatnonzero(possible & ~tokens)
 
 
 def _at(delivered: DeliveredRows, column: str, detector: Detector, found: list[int]) -> Refusal:
-    hits = pc.is_in(delivered.columns[column].indices, value_set=pa.array(found, pa.int32()))
-    line = int(pc.index(hits, True).as_py()) + FIRST_LINE
+    line = delivered.first_row(column, found) + FIRST_LINE
     what = f"a cell holds {detector.what}" if detector.least == 1 else f"the column holds {detector.what}"
     return _refusal(delivered.file, line, column, what)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from core.errors import Refusal
 from core.money import MONEY
-from sources.grain import aggregated, group_numbers, repeated
+from sources.grain import aggregated, group_numbers
 from sources.versions import KnownDelivery, as_known
 from tests.sources.adapting import SCHEMA, adapter_of, converted, held, hold, values
 
@@ -301,10 +301,3 @@ def test_groups_are_what_a_loop_makes_of_them(rows: list[tuple[int, int | None]]
     reduce = {"sum": sum, "max": max, "min": min, "first": lambda v: v[0], "last": lambda v: v[-1]}[take]
     assert made.to_pylist() == [reduce(expected[g]) if expected[g] else None for g in range(count)]
     assert count == len({key for key, _ in rows})
-
-
-@given(st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 2)), max_size=30), st.integers(0, 30))
-def test_rows_told_alike_are_those_that_stand_more_than_once(rows: list[tuple[int, int]], more: int) -> None:
-    columns = [np.array([row[n] for row in rows], dtype=np.int64) for n in (0, 1)]
-    told = repeated(columns, [4 + more, 3 + more])
-    assert told.tolist() == [rows.count(row) > 1 for row in rows]

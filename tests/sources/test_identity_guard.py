@@ -22,6 +22,7 @@ from sources.identity.enterprise_id import (
 from sources.identity.guard import candidates, refuse_identities
 from sources.identity.resident_id import check_digit, eighteen_digits, is_resident_id
 from sources.identity.written_id import enterprise, resident
+from sources.token_form import are_tokens
 
 ROWS = 400
 
@@ -186,9 +187,9 @@ def test_tokens_and_short_numbers_are_never_looked_at() -> None:
     texts = pa.array(
         ["k1:" + "a1" * 20, "k1:" + "A1" * 20, "123.45", "2026-10-01", "正常", "13912345678", ""]
     )
-    assert candidates(texts).tolist() == [1, 4, 5]
+    assert candidates(texts, are_tokens(texts)).tolist() == [1, 4, 5]
     # A slice starts inside its buffer.
-    assert candidates(texts.slice(1)).tolist() == [0, 3, 4]
+    assert candidates(texts.slice(1), are_tokens(texts.slice(1))).tolist() == [0, 3, 4]
 
 
 def test_tokens_in_capitals_full_width_or_between_blanks_are_no_telephones() -> None:
