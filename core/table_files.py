@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.errors import GsceneError
@@ -20,6 +21,9 @@ CHUNK = 32_768
 
 #: The partition column of every table.
 PERIOD = "period"
+
+#: Rows by which a column is known as one of texts that are all different.
+_TRIED = 1_024
 
 #: Columns whose statistics readers use to pass over row groups.
 _SKIPPED_BY = ("subject_no", "known_at")
@@ -74,7 +78,9 @@ def write_file(folder: Path, data: pa.Table | RowStream) -> tuple[str, int]:
         compression="lz4",
         write_page_checksum=True,
         # Split bytes pack numbers tighter than a dictionary and decode faster; one page a column spares the rest.
-        use_dictionary=[name for name in data.schema.names if name not in numbers],
+        use_dictionary=[
+            name for name in data.schema.names if name not in numbers and not _all_different(data, name)
+        ],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
         data_page_size=1 << 22,
         # Readers skip row groups by subject and moment alone; statistics of the rest cost a sixth of the writing.
@@ -112,6 +118,14 @@ def plain_field(field: pa.Field) -> pa.Field:
     if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
         kind = pa.string()
     return pa.field(field.name, kind, nullable=field.nullable)
+
+
+def _all_different(data: pa.Table | RowStream, name: str) -> bool:
+    """Whether a dictionary of the column would only be given up again: nearly every text of the first rows is another."""
+    if isinstance(data, RowStream) or not pa.types.is_string(data.schema.field(name).type):
+        return False
+    first = data.column(name).slice(0, _TRIED)
+    return len(first) == _TRIED and pc.count_distinct(first).as_py() > 0.6 * _TRIED
 
 
 def _is_number(kind: pa.DataType) -> bool:

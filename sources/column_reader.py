@@ -20,7 +20,6 @@ from core.months import Month
 from core.table_schema import Column, ColumnType, TableSchema
 from sources import cells
 from sources.adapter import Adapter
-from sources.alike_rows import text_marks
 from sources.code_map import CodesInForce, in_force
 from sources.column_rule import Reading
 from sources.delivered_rows import DeliveredRows
@@ -52,7 +51,7 @@ class ReadColumn:
         if self.values is texts or (
             self.values.type == pa.string() and self.values.null_count == 0 and self.values.equals(texts)
         ):
-            marks = text_marks(texts) if delivered.is_plain(self.source) else np.arange(len(texts))
+            marks = delivered.marks(self.source) if delivered.is_plain(self.source) else np.arange(len(texts))
             if marks is not None:
                 return marks
         encoded = self.values.dictionary_encode()

@@ -32,6 +32,7 @@ class DeliveredRows:
             name: _whole(delivered.column(name)) for name in delivered.column_names
         }
         self._tokens: dict[str, np.ndarray] = {}
+        self._marks: dict[str, np.ndarray | None] = {}
 
     def is_plain(self, column: str) -> bool:
         """Whether the column is held as its cells."""
@@ -54,7 +55,11 @@ class DeliveredRows:
     def marks(self, column: str) -> np.ndarray | None:
         """A number for each row, the same where the texts are and nearly always another where they aren't; None where only
         looking at the texts would tell."""
-        return text_marks(self.columns[column]) if self.is_plain(column) else self.places(column)
+        if not self.is_plain(column):
+            return self.places(column)
+        if column not in self._marks:
+            self._marks[column] = text_marks(self.columns[column])
+        return self._marks[column]
 
     def cells(self, column: str, rows: np.ndarray) -> pa.Array:
         """The cells of these rows."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.kill_point import kill_point
+from core.row_keys import order_of
 from core.state import Delivery, LeftOut, StateDatabase
 from core.subject import SubjectKind, owner_of
 from core.subject_registry import SubjectRegistry
@@ -318,14 +318,13 @@ def with_subjects(
             subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
         numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
         columns["subject_no"] = pa.array(numbers)
-        if (np.diff(numbers) < 0).any():
-            order = pa.array(np.argsort(numbers, kind="stable"))
+        order = order_of(numbers)
     columns["received_at"] = pa.repeat(pa.scalar(entry.received_at, pa.timestamp("us", tz="UTC")), count)
     columns["delivery_no"] = pa.repeat(pa.scalar(entry.delivery_no, pa.int32()), count)
     columns["revision"] = pa.repeat(pa.scalar(entry.revision, pa.int32()), count)
     target = schema.arrow_with_envelope()
     rows = pa.table([columns[name] for name in target.names], schema=target)
-    return rows if order is None else rows.take(order)
+    return rows if order is None else rows.take(pa.array(order))
 
 
 def _holds(store: TableStore, table: str, period: str, delivery_no: int) -> bool:

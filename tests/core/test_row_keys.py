@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.row_keys import packed_keys, repeated
+from core.row_keys import count_of_different, order_of, packed_keys, repeated
 
 ROWS = st.lists(
     st.tuples(
@@ -50,3 +50,23 @@ def test_keys_wider_than_a_number_are_still_exact() -> None:
 def test_chunks_of_one_column_share_their_codes() -> None:
     chunked = pa.chunked_array([["x", "y"], ["y", "z"]])
     assert packed_keys([chunked]).tolist()[1] == packed_keys([chunked]).tolist()[2]
+
+
+@given(st.lists(st.integers(-3, 60), max_size=40))
+def test_rows_are_put_in_order_as_a_stable_sort_does(numbers: list[int]) -> None:
+    given_numbers = np.array(numbers, dtype=np.int32)
+    order = order_of(given_numbers)
+    wanted = np.argsort(given_numbers, kind="stable")
+    assert (np.arange(len(numbers)) if order is None else order).tolist() == wanted.tolist()
+
+
+@given(st.permutations(range(20)), st.integers(1, 20))
+def test_numbers_that_stand_once_are_put_in_order(numbers: list[int], taken: int) -> None:
+    given_numbers = np.array(numbers[:taken], dtype=np.int32)
+    order = order_of(given_numbers)
+    assert (given_numbers if order is None else given_numbers[order]).tolist() == sorted(numbers[:taken])
+
+
+@given(st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 9), max_size=40))
+def test_different_numbers_are_counted(numbers: list[int]) -> None:
+    assert count_of_different(np.array(numbers, dtype=np.int64)) == len(set(numbers))
