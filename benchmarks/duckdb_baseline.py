@@ -1,6 +1,7 @@
 """The obvious way: one SQL GROUP BY over the raw rows, in DuckDB, generated from the same catalogue.
 
-Formulas that plain SQL aggregates can't say (longest_gap, longest_run) are left out: the baseline does a little less work.
+Formulas that plain SQL aggregates can't say (longest_gap, longest_run) and facts of kinds that it doesn't know are left out: the
+baseline does a little less work, and the table says of how many features.
 """
 
 from __future__ import annotations
@@ -15,7 +16,20 @@ from core.table_store import TableStore
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import Comparison, FactDefinition, Measure
 
-LEFT_OUT = {"longest_gap", "longest_run"}
+#: Formulas that the baselines say.
+SPOKEN = frozenset(
+    "sum mean min max std cv slope last records positive positive_share any_positive since_positive since_record change "
+    "ratio_previous year_on_year share_of".split()
+)
+#: Aggregations of a month that they say.
+MONTHLY = frozenset({"count", "sum", "max", "min", "distinct"})
+
+
+def spoken(feature_set: FeatureSet, feature: Feature) -> bool:
+    """Whether the baselines can say a feature."""
+    measures = (feature_set.facts[facts].measures[measure] for facts, measure in feature.sides)
+    one_source = len({facts for facts, _ in feature.sides}) == 1
+    return feature.formula in SPOKEN and one_source and all(each.agg in MONTHLY for each in measures)
 
 
 def query(
@@ -32,12 +46,13 @@ def query(
     first = as_of.plus(1 - feature_set.months_back)
     parts, joins, columns = [], [], []
     for name, facts in feature_set.facts.items():
-        features = [f for f in feature_set.features if f.facts == name and f.formula not in LEFT_OUT]
+        features = [f for f in feature_set.features if f.facts == name and spoken(feature_set, f)]
         features = [f for f in features if names is None or f.name in names]
         files = store.files(facts.raw_table, [str(first.plus(i)) for i in range(feature_set.months_back)])
         if not features or not files:
             continue
-        parts.append(_monthly(name, facts, schemas[facts.table], files, as_of, versions))
+        used = {measure for f in features for _, measure in f.sides}
+        parts.append(_monthly(name, facts, schemas[facts.table], files, as_of, versions, used))
         parts.append(_windows(name, features))
         joins.append(f"{name}_features")
         columns += [f.name for f in features]
@@ -55,10 +70,18 @@ def run(sql: str, threads: int) -> pd.DataFrame:
 
 
 def _monthly(
-    name: str, facts: FactDefinition, schema: TableSchema, files: list[Path], as_of: Month, versions: bool
+    name: str,
+    facts: FactDefinition,
+    schema: TableSchema,
+    files: list[Path],
+    as_of: Month,
+    versions: bool,
+    used: set[str],
 ) -> str:
     measures = ", ".join(
-        f"{_measure(facts, schema, spec)} AS {measure}" for measure, spec in facts.measures.items()
+        f"{_measure(facts, schema, spec)} AS {measure}"
+        for measure, spec in facts.measures.items()
+        if measure in used
     )
     listed = ", ".join(f"'{path}'" for path in files)
     source = f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false)"
