@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from core.errors import Refusal
 from core.months import Month
+from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from sources.absorbed import absorbed
 from sources.adapter import Adapter
@@ -63,7 +64,7 @@ def read_and_convert(job: ReadingJob) -> Converted:
     delivered = DeliveredRows(_one_after_the_other(tables), job.files[0][1].name)
     del tables
     with _in_its_file(job, delivered.file, rows):
-        refuse_identities(delivered)
+        refuse_identities(delivered, _replaced_on_entry(job.adapter))
     _check_counts(job, rows)
     with _in_its_file(job, delivered.file, rows):
         if job.only is None:
@@ -73,6 +74,13 @@ def read_and_convert(job: ReadingJob) -> Converted:
         )
     told = absorbed(delivered, job.adapter, job.schema)
     return replace(converted, absorbed=told | converted.absorbed)
+
+
+def _replaced_on_entry(adapter: Adapter) -> tuple[str, ...]:
+    """The column of enterprises' own codes, where the adapter makes pseudonyms of them: a credit code may stand there."""
+    if adapter.key is None or not adapter.pseudonymises or adapter.subject != SubjectKind.ENTERPRISE:
+        return ()
+    return (adapter.key.source_column,)
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:
