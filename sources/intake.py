@@ -49,6 +49,7 @@ from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
+from sources.unkeyed_hash import refuse_canaries
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def _take_in(
     try:
         job = reading_job(entry, adapter, schema, archive, limits)
         converted = reader(replace(job, only=only))
+        if schema.has_subject and not adapter.pseudonymises:
+            refuse_canaries(converted.subject_codes, keys, entry.manifest["files"][0]["name"])
     except Refusal as refusal:
         _refuse(state, clock, delivery_no, refusal)
         raise

@@ -17,7 +17,7 @@ import pyarrow as pa
 from core.errors import Refusal
 from core.months import Month
 from core.subject import SubjectKind
-from core.table_schema import TableSchema
+from core.table_schema import ColumnType, TableSchema
 from sources.absorbed import absorbed
 from sources.adapter import Adapter
 from sources.convert import FIRST_LINE, Converted, DeliveredRows, check_control_sums, convert
@@ -27,6 +27,7 @@ from sources.identity import refuse_identities
 from sources.json_lines import read_json_lines
 from sources.parquet_file import read_parquet
 from sources.strict_csv import read_strict_csv
+from sources.unkeyed_hash import refuse_unkeyed_hashes
 from sources.workbook import read_workbook
 
 
@@ -65,6 +66,7 @@ def read_and_convert(job: ReadingJob) -> Converted:
     del tables
     with _in_its_file(job, delivered.file, rows):
         refuse_identities(delivered, _replaced_on_entry(job.adapter))
+        refuse_unkeyed_hashes(delivered, _pseudonym_columns(job))
     _check_counts(job, rows)
     with _in_its_file(job, delivered.file, rows):
         if job.only is None:
@@ -81,6 +83,16 @@ def _replaced_on_entry(adapter: Adapter) -> tuple[str, ...]:
     if adapter.key is None or not adapter.pseudonymises or adapter.subject != SubjectKind.ENTERPRISE:
         return ()
     return (adapter.key.source_column,)
+
+
+def _pseudonym_columns(job: ReadingJob) -> list[str]:
+    """Source columns that must hold pseudonyms: the subject's key, unless it is replaced on entry, and related subjects."""
+    adapter = job.adapter
+    related = {column.name for column in job.schema.columns if column.type is ColumnType.SUBJECT}
+    named = [rule.source_column for name, rule in adapter.columns.items() if name in related]
+    if adapter.key is not None and not adapter.pseudonymises:
+        named.append(adapter.key.source_column)
+    return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:

@@ -6,5 +6,6 @@ decision whether what was found in a column is more than chance. What replaces i
 
 from sources.identity.numbers import is_resident_id
 from sources.identity.scan import refuse_identities
+from sources.identity.stream import IdentityScan
 
-__all__ = ["is_resident_id", "refuse_identities"]
+__all__ = ["IdentityScan", "is_resident_id", "refuse_identities"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,9 +86,14 @@ class Clue:
     def convinces(self, column: str) -> bool:
         """Whether the column holds such identifiers."""
         hits = len(self.hits)
-        if not hits or (self.among >= FEW and any(hits <= by_chance(n, p) for n, p in self.chances)):
+        if not is_more_than_chance(hits, self.among, self.chances):
             return False
         return self.kind.announced(column) or (hits >= self.least and hits >= self.share * self.among)
+
+
+def is_more_than_chance(hits: int, among: int, chances: Sequence[tuple[int, float]]) -> bool:
+    """Whether so many hits among so many texts of the form aren't what random texts would give."""
+    return hits > 0 and (among < FEW or all(hits > by_chance(n, share) for n, share in chances))
 
 
 def by_chance(texts: int, share: float) -> float:

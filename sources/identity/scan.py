@@ -140,7 +140,7 @@ def check_file_name(name: str) -> None:
         )
 
 
-def refusal(clue: Clue, file: str, column: str, line: int) -> Refusal:
+def refusal(clue: Clue, file: str, column: str, line: int, remedy: str = _REMEDY) -> Refusal:
     """What is said of a convincing clue; never the cell."""
     return Refusal(
         "REFUSED/IDENTITY",
@@ -148,5 +148,5 @@ def refusal(clue: Clue, file: str, column: str, line: int) -> Refusal:
         file=file,
         line=line,
         column=column,
-        remedy=_REMEDY,
+        remedy=remedy,
     )
