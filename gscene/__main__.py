@@ -16,6 +16,7 @@ from gscene.contracts import contracts
 from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
+from gscene.pseudonymise import pseudonymise
 from gscene.run import run
 from gscene.trust import trust
 from gscene.up import up
@@ -49,6 +50,7 @@ for command in (
     contracts,
     deliveries,
     trust,
+    pseudonymise,
 ):
     cli.add_command(command)
 

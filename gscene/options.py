@@ -40,6 +40,8 @@ def home_option(default: str) -> Callable[[F], F]:
     )
 
 
-by_option = click.option("--by", required=True, help="Who decides; kept in the audit chain. 决定人，记入审计链。")
+by_option = click.option(
+    "--by", required=True, help="Who decides; kept in the audit chain. 决定人，记入审计链。"
+)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
