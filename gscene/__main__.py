@@ -13,6 +13,7 @@ from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
 from gscene.console import Reporter
 from gscene.contracts import contracts
+from gscene.deid_report import deid_report
 from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
@@ -51,6 +52,7 @@ for command in (
     deliveries,
     trust,
     pseudonymise,
+    deid_report,
 ):
     cli.add_command(command)
 
