@@ -39,8 +39,14 @@ if TYPE_CHECKING:
     type=click.Choice(["csv", "parquet", "jsonl"]),
     help="Of the file; by its name when left out.",
 )
-@click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), default="utf-8", show_default=True)
-@click.option("--delimiter", default=",", show_default=True)
+@click.option(
+    "--encoding",
+    type=click.Choice(["utf-8", "gb18030"]),
+    default="utf-8",
+    show_default=True,
+    help="Of a CSV file. 编码。",
+)
+@click.option("--delimiter", default=",", show_default=True, help="Of a CSV file. 分隔符。")
 @click.option(
     "--quasi", required=True, help="Quasi-identifiers: columns that others may know of a person. 准标识符。"
 )

@@ -176,10 +176,21 @@ def _key(folder: Path | None, key_id: str | None, key_fd: int | None, algorithm:
     "--purpose", type=click.Choice([str(p) for p in Purpose]), required=True, help="What the tokens are for."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "parquet", "jsonl"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="Of the file. 格式。",
 )
-@click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), default="utf-8", show_default=True)
-@click.option("--delimiter", default=",", show_default=True)
+@click.option(
+    "--encoding",
+    type=click.Choice(["utf-8", "gb18030"]),
+    default="utf-8",
+    show_default=True,
+    help="Of a CSV file. 编码。",
+)
+@click.option("--delimiter", default=",", show_default=True, help="Of a CSV file. 分隔符。")
 @click.option("--gzip", "packed", is_flag=True, help="The file is compressed.")
 def plan_(
     source: Path, name: str, purpose: str, form: str, encoding: str, delimiter: str, packed: bool
