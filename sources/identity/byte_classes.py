@@ -23,7 +23,7 @@ _CLASS[ord("a") : ord("z") + 1] = LOWER
 _CLASS[ord("@")] = AT
 _CLASS[128:] = HIGH
 _IS_HEX = np.zeros(256, dtype=bool)
-_IS_HEX[[ord(character) for character in "0123456789abcdef"]] = True
+_IS_HEX[[ord(character) for character in "0123456789abcdefABCDEF"]] = True
 
 #: `k1:` to `k9:` and `k10:` to `k99:` with their 40 hexadecimal digits; longer ones are searched like other text.
 _TOKEN_LENGTHS = (43, 44)
@@ -38,6 +38,10 @@ class ByteClasses:
     lengths: np.ndarray
     digits: np.ndarray
     kinds: np.ndarray
+
+    def of(self, places: np.ndarray) -> ByteClasses:
+        """The classes of some texts."""
+        return ByteClasses(self.lengths[places], self.digits[places], self.kinds[places])
 
     def has(self, kind: int) -> np.ndarray:
         """Which texts have a byte of one of these classes."""
@@ -76,7 +80,7 @@ def byte_classes(texts: pa.Array) -> ByteClasses:
 
 
 def whole_tokens(texts: pa.Array, lengths: np.ndarray) -> np.ndarray:
-    """Which texts are a pseudonym and nothing else: `k1:` and 40 hexadecimal digits, random by their making."""
+    """Which texts are a pseudonym and nothing else: `k1:` and 40 hexadecimal digits in either case, random by their making."""
     found = np.zeros(len(texts), dtype=bool)
     for length in _TOKEN_LENGTHS:
         right = lengths == length
@@ -87,7 +91,7 @@ def whole_tokens(texts: pa.Array, lengths: np.ndarray) -> np.ndarray:
         some = texts if every else texts.take(pa.array(rows))
         offsets = _offsets(some)
         table = _data(some, offsets).reshape(len(some), length)
-        good = (table[:, 0] == ord("k")) & (table[:, length - 41] == ord(":"))
+        good = ((table[:, 0] | 32) == ord("k")) & (table[:, length - 41] == ord(":"))
         good &= (_CLASS[table[:, 1 : length - 41]] == DIGIT).all(axis=1)
         good &= _IS_HEX[table[:, length - 40 :]].all(axis=1)
         found[rows] = good

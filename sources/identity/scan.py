@@ -56,6 +56,10 @@ def column_clues(texts: pa.Array, rows: int) -> list[Clue]:
         return []
     some = texts if len(places) == len(texts) else texts.take(pa.array(places))
     some, classes = _plain(some, byte_classes(some))
+    # A pseudonym with blanks around it or in full width is one still.
+    left = np.flatnonzero(~whole_tokens(some, classes.lengths))
+    if len(left) < len(places):
+        some, classes, places = some.take(pa.array(left)), classes.of(left), places[left]
     clues = _looked(some, classes, texts, rows)
     return [clue.at(places) for clue in clues]
 
