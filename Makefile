@@ -11,6 +11,8 @@ INSTALLED := $(VENV)/.installed
 DEMO ?=
 UP ?=
 TESTS ?=
+# Optional dependencies to install, as in: make install EXTRAS="--extra spark"
+EXTRAS ?=
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
@@ -33,7 +35,7 @@ $(INSTALLED): uv.lock pyproject.toml
 	@test -x $(BIN)/python || { python=$$($(FIND_PYTHON)) && echo "creating $(VENV) with $$python" && "$$python" -m venv $(VENV); }
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 	@# --inexact keeps uv itself, which isn't in the lock.
-	$(BIN)/python -m uv sync --frozen --inexact --compile-bytecode --python $(BIN)/python
+	$(BIN)/python -m uv sync --frozen --inexact --compile-bytecode $(EXTRAS) --python $(BIN)/python
 	@touch $@
 
 .PHONY: install
@@ -50,6 +52,10 @@ up: $(INSTALLED) ## Show Dagster and MLflow for the demo in the browser, on this
 .PHONY: test
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: services
+services: ## Install what the tests need beside Python: PostgreSQL and Java (as root, Debian)
+	@.ci/services
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the direction of imports

@@ -17,6 +17,7 @@ import click
 import pyarrow.compute as pc
 
 from benchmarks.measure import Cost, measure
+from benchmarks.memory import Memory
 from core.clock import FixedClock
 from core.state import StateDatabase
 from core.subject import SubjectKind
@@ -25,7 +26,7 @@ from core.table_store import TableStore
 from expectations.contract import load_contracts
 from sources.adapter import load_adapters
 from sources.arrivals import SCHEDULE_NAME, read_schedule, receive
-from sources.intake import take_in
+from sources.intake import confined_reader, take_in
 from sources.province.scenes.activity_log import ActivityLog, write
 
 TABLE = "raw/resident/platform_service"
@@ -35,12 +36,15 @@ MEMORY_LIMIT_MB = 1_536
 
 @dataclass(frozen=True)
 class TakenIn:
-    """What the lake holds after intake, and the peaks of this process and of its children in MB."""
+    """What the lake holds after intake; `peak_mb` is what this process and all its children held at one moment (proportional
+    set size, so that pages they share count once), the other two are each one's own worst.
+    """
 
     rows: dict[str, int]
     subjects: int
     cases: int
     peak_mb: float
+    own_peak_mb: float
     child_peak_mb: float
     child_cpu: float
 
@@ -56,6 +60,8 @@ def take_in_log(home: Path) -> TakenIn:
     arrivals = read_schedule(home / "inbox" / SCHEDULE_NAME)
     clock = FixedClock(max(arrival.at for arrival in arrivals))
     rows: dict[str, int] = {}
+    memory = Memory()
+    memory.start()
     for arrival in arrivals:
         number = receive(arrival, home / "archive", state, clock)
         adapter = adapters["sim_yn_service"]
@@ -64,16 +70,15 @@ def take_in_log(home: Path) -> TakenIn:
             archive=home / "archive", keys=home / "keys", clock=clock,
         )  # fmt: skip
         rows[taken.period] = taken.accepted
+    # The reading process and its children count once they are ended.
+    confined_reader().close()
+    memory.stop()
     cases = sum(_different_cases(store, period) for period in rows)
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return TakenIn(
-        rows,
-        registry.size,
-        cases,
-        own.ru_maxrss / 1024,
-        children.ru_maxrss / 1024,
+        rows, registry.size, cases, memory.peak_mb, own.ru_maxrss / 1024, children.ru_maxrss / 1024,
         children.ru_utime + children.ru_stime,
-    )
+    )  # fmt: skip
 
 
 def _different_cases(store: TableStore, period: str) -> int:
@@ -119,15 +124,18 @@ def main(scale: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cost, duckdb = run(Path(folder), log)
     taken: TakenIn = cost.result
-    peak, cpu = max(taken.peak_mb, taken.child_peak_mb), cost.cpu + taken.child_cpu
+    cpu = cost.cpu + taken.child_cpu
     click.echo(f"{log.users:,} users, {log.services:,} services: totals as sent")
     click.echo(
-        f"intake: {cpu:.1f} CPU s, {cost.wall:.1f} s, peak {taken.peak_mb:.0f} MB, of a child {taken.child_peak_mb:.0f} MB"
+        f"intake: {cpu:.1f} CPU s, {cost.wall:.1f} s, {taken.peak_mb:.0f} MB at its peak with all processes"
+    )
+    click.echo(
+        f"  (the program alone at most {taken.own_peak_mb:.0f} MB, a reading child {taken.child_peak_mb:.0f} MB)"
     )
     click.echo(
         f"DuckDB reads the files once: {duckdb.cpu:.1f} CPU s; intake is {cpu / duckdb.cpu:.1f} times that"
     )
-    if peak > MEMORY_LIMIT_MB:
+    if taken.peak_mb > MEMORY_LIMIT_MB:
         click.echo(f"more than {MEMORY_LIMIT_MB} MB")
         sys.exit(1)
 

@@ -138,6 +138,7 @@ def _feature(f: Feature) -> str:
         "records": f"coalesce({n}, 0)",
         "positive": f"CASE WHEN {n} > 0 THEN count(*) {there} END",
         "positive_share": f"count(*) {there} / nullif({n}, 0)",
+        "any_positive": f"CASE WHEN {n} > 0 THEN (count(*) {there} > 0)::INTEGER END",
         "since_positive": f"min(k) {there}",
         "since_record": f"min(k) {here}",
         "change": f"CASE WHEN {n} > 1 THEN (arg_min({m}, k) {here} - arg_max({m}, k) {here})"

@@ -17,10 +17,10 @@ from core.months import Month
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.contract import load_contracts
-from features.as_of import feature_table
 from features.catalogue import FeatureSet, load_catalogue
 from features.fact_definition import load_all_facts
-from features.fold import fold_month
+from features.feature_store import write_features
+from features.fold import coded_columns, fold_month
 from sources.versions import KnownDelivery, Resolver
 
 FIRST = Month(2024, 11)
@@ -114,16 +114,19 @@ def _fold(root: Path, first: int, end: int) -> None:
             wanted = {*definition.source_columns, *schema.business_key} - {"subject_id", "period"}
             envelope = ["received_at", "delivery_no", "revision", "row_no"]
             raw = store.read(
-                definition.raw_table, [str(month)], columns=["subject_no", *sorted(wanted), *envelope]
+                definition.raw_table,
+                [str(month)],
+                columns=["subject_no", *sorted(wanted), *envelope],
+                encoded=coded_columns(definition, schema),
             )
-            facts = fold_month(raw, definition, schema, Resolver(schema, ledger))
+            facts = fold_month(raw, definition, schema, Resolver(schema, ledger, vouched=True))
             store.replace(definition.fact_table, str(month), facts)
 
 
 def _features(root: Path) -> None:
     feature_set, _ = definitions()
     store = TableStore(root)
-    store.replace(feature_set.table, str(AS_OF), feature_table(store, feature_set, AS_OF))
+    write_features(store, feature_set, AS_OF)
 
 
 def _duckdb(root: Path, versions: bool) -> None:

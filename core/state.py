@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Engine,
     ForeignKey,
     Index,
@@ -230,6 +231,202 @@ class LeadList(Base):
     policy_sha256: Mapped[str] = mapped_column(String(64))
     waterfall: Mapped[dict[str, Any]]
     generated_at: Mapped[datetime]
+
+
+class PullConnection(Base):
+    """How far a connection has come, and its circuit breaker: `failures` in a row, open since `opened_at`.
+
+    `cursor`: where the other side's listing goes on, once everything before it is in the ledger.
+    """
+
+    __tablename__ = "pull_connection"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    cursor: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    opened_at: Mapped[datetime | None]
+    tried_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+
+class PullItem(Base):
+    """One delivery that a connection knows, or one month of a feed whose deliveries are made here.
+
+    `tag`: the version of it (of the manifest, or a fingerprint of the month's rows); `bytes`: kept so far; `etags`: versions
+    of its files under way; `cursor`: the next page of a feed, `rows` the rows before it. `folder`: its place in the inbox,
+    set when it is complete, before it moves there.
+    """
+
+    __tablename__ = "pull_item"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    item: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    tag: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    cursor: Mapped[str | None]
+    etags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    folder: Mapped[str | None]
+    manifest_sha256: Mapped[str | None] = mapped_column(String(64))
+    delivery_no: Mapped[int | None] = mapped_column(ForeignKey("delivery.delivery_no"))
+    reason: Mapped[str | None]
+    changed_at: Mapped[datetime]
+
+
+class PullReceipt(Base):
+    """A receipt that a connection has handed back, by its path below `out/receipts`."""
+
+    __tablename__ = "pull_receipt"
+
+    connection: Mapped[str] = mapped_column(primary_key=True)
+    receipt: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    sent_at: Mapped[datetime]
+
+
+class IneligibleCount(Base):
+    """Subjects whose records of one source could not be used for a purpose when a partition was made, counted by reason;
+    source "" counts those who got no row at all.
+    """
+
+    __tablename__ = "ineligible_count"
+
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    subjects: Mapped[int]
+
+
+class Erasure(Base):
+    """A subject's erasure: request, how far it has come, and the tombstone that keeps the subject from coming back.
+
+    `tombstone` is the keyed hash of the pseudonym (`sources.erased`), never the pseudonym. `numbers`: the subject's number in
+    each registry, holes from now on. `step` is the last one finished; `told` counts what was removed, by step.
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (UniqueConstraint("subject", "tombstone"),)
+
+    erasure_no: Mapped[int] = mapped_column(primary_key=True)
+    subject: Mapped[str]
+    tombstone: Mapped[str] = mapped_column(String(64))
+    numbers: Mapped[dict[str, Any]]
+    request_ref: Mapped[str]
+    reason: Mapped[str]
+    step: Mapped[str]
+    told: Mapped[dict[str, Any]]
+    opened_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    retrain_by: Mapped[datetime]
+
+
+class ErasedPartition(Base):
+    """One table partition that an erasure rewrites: content hash before and (when done) after, and the rows that go. Written
+    before the partition is touched, so that a killed erasure knows what it had begun."""
+
+    __tablename__ = "erased_partition"
+
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"), primary_key=True)
+    table: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[str] = mapped_column(primary_key=True)
+    before: Mapped[str] = mapped_column(String(64))
+    after: Mapped[str | None] = mapped_column(String(64))
+    rows: Mapped[int]
+    by_delivery: Mapped[dict[str, Any]]
+
+
+class Redaction(Base):
+    """Archived bytes that were rewritten without erased subjects: the sha256 they were delivered under, kept as evidence in the
+    ledger, and the sha256 of what lies there now ("" where the file was removed whole)."""
+
+    __tablename__ = "redaction"
+
+    content_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    redacted_sha256: Mapped[str] = mapped_column(String(64))
+    rows_removed: Mapped[int]
+    cells_replaced: Mapped[int]
+    redacted_at: Mapped[datetime]
+
+
+class ModelMark(Base):
+    """A model version that learned from a subject who has been erased since: it must be trained again by then."""
+
+    __tablename__ = "model_mark"
+
+    model_no: Mapped[int] = mapped_column(ForeignKey("model_version.model_no"), primary_key=True)
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"), primary_key=True)
+    rows: Mapped[int]
+    retrain_by: Mapped[datetime]
+
+
+class Recall(Base):
+    """A lead on a published list whose subject has been erased: whoever holds the list must delete the row and say so. The
+    lead's number is forgotten when that is acknowledged."""
+
+    __tablename__ = "recall"
+
+    recall_no: Mapped[int] = mapped_column(primary_key=True)
+    erasure_no: Mapped[int] = mapped_column(ForeignKey("erasure.erasure_no"))
+    list_version: Mapped[str]
+    lead_id: Mapped[str | None]
+    issued_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+
+
+class PlatformMigration(Base):
+    """One migration from old sources to new ones: where it stands, and the definition that it was planned with.
+
+    `under_way` names a cut-over or rollback that has begun and not ended: until it has, both sides' deliveries wait on the
+    trial lane. `crosswalk`: sha256, bytes, pairs of the file that was taken over; None where there is none.
+    """
+
+    __tablename__ = "platform_migration"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    under_way: Mapped[str | None]
+    definition: Mapped[dict[str, Any]]
+    definition_sha256: Mapped[str] = mapped_column(String(64))
+    crosswalk: Mapped[dict[str, Any] | None]
+    cut_over_at: Mapped[datetime | None]
+    window_ends_at: Mapped[datetime | None]
+
+
+class ParityCheck(Base):
+    """One run of the parity checks: its findings (statistics and counts only), what they were computed from (content hashes)
+    and the hash over both that a signature names."""
+
+    __tablename__ = "parity_check"
+
+    check_no: Mapped[int] = mapped_column(primary_key=True)
+    migration: Mapped[str] = mapped_column(ForeignKey("platform_migration.name"))
+    actor: Mapped[str]
+    checked_at: Mapped[datetime]
+    definition_sha256: Mapped[str] = mapped_column(String(64))
+    inputs: Mapped[dict[str, Any]]
+    findings: Mapped[dict[str, Any]]
+    evidence_sha256: Mapped[str] = mapped_column(String(64))
+    passed: Mapped[bool]
+
+
+class MigrationChange(Base):
+    """One change of a migration's state: who, when, on what evidence, and the link of the audit chain that tells of it."""
+
+    __tablename__ = "migration_change"
+
+    change_no: Mapped[int] = mapped_column(primary_key=True)
+    migration: Mapped[str] = mapped_column(ForeignKey("platform_migration.name"))
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    evidence_sha256: Mapped[str] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]]
+    event_no: Mapped[int] = mapped_column(ForeignKey("audit_event.event_no"))
 
 
 class AuditEvent(Base):

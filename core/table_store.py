@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +21,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.erased_numbers import ErasedNumbers
 from core.errors import GsceneError
-
-#: Subjects in a chunk: readers stream subjects in chunks of this many, and a Parquet row group never crosses a chunk's border.
-CHUNK = 32_768
+from core.table_files import CHUNK as CHUNK
+from core.table_files import (
+    ERASED,
+    CorruptTable,
+    missing_file,
+    plain_field,
+    sha256_of,
+    with_period,
+    write_file,
+)
+from core.table_files import PERIOD as PERIOD
+from core.table_files import ErasedVersion as ErasedVersion
+from core.table_files import RowStream as RowStream
 
 #: Folders of delivered rows, whose tables may gain columns that may be missing. What is computed is made anew instead.
 DELIVERED = ("raw", "trial")
-
-#: The partition column of every table.
-PERIOD = "period"
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,14 @@ class TableVersion:
     metadata: Mapping[str, str]
 
 
-class CorruptTable(GsceneError):
-    """A data file's bytes are not the ones that were committed."""
+@dataclass(frozen=True)
+class Rewritten:
+    """What `rewrite` did to one partition: content hashes and rows before and after; hash "" where it is empty."""
+
+    before: str
+    after: str
+    rows_before: int
+    rows_after: int
 
 
 class TableStore:
@@ -56,6 +68,7 @@ class TableStore:
         self._verified: dict[tuple[str, int, int], bool] = {}
         self._latest: dict[str, Any] = {}
         self._listed: dict[tuple[str, int], dict[str, list[Path]]] = {}
+        self.erased = ErasedNumbers(root)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -63,7 +76,7 @@ class TableStore:
         self,
         table: str,
         partition: str,
-        data: pa.Table,
+        data: pa.Table | RowStream,
         *,
         app_version: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -94,69 +107,119 @@ class TableStore:
         self,
         table: str,
         partition: str,
-        data: pa.Table,
+        data: pa.Table | RowStream,
         mode: str,
         app_version: int | None,
         metadata: Mapping[str, str] | None,
     ) -> int:
-        from deltalake import CommitProperties, Schema, Transaction
-        from deltalake.transaction import AddAction
-
         with self.writer(table):
+            if isinstance(data, RowStream):
+                data.pieces = self._unerased(table, data.pieces)
+            else:
+                self.erased.refuse(table, data)
             delta = self._create_or_open(table, data.schema)
             application = f"{table}/{partition}"
             done = delta.transaction_version(application)
             if app_version is not None and done is not None and done >= app_version:
                 return int(delta.version())
-            name, size = self._write_file(table, partition, data)
+            name, size = write_file(self.root / table / f"{PERIOD}={partition}", data)
             present = [path.name for path in self._paths(delta, table, [partition])]
             if present == [name] or (mode == "append" and name in present):
                 return int(delta.version())
-            action = AddAction(
-                path=f"{PERIOD}={partition}/{name}",
-                size=size,
-                partition_values={PERIOD: partition},
-                modification_time=0,
-                data_change=True,
-                stats=json.dumps({"numRecords": data.num_rows}),
-            )
-            transactions = [Transaction(application, app_version)] if app_version is not None else None
-            delta.create_write_transaction(
-                [action],
-                mode=mode,
-                schema=Schema.from_arrow(_with_period(data.schema)),
-                partition_by=[PERIOD],
-                partition_filters=[(PERIOD, "=", partition)] if mode == "overwrite" else None,
-                commit_properties=CommitProperties(
-                    custom_metadata=dict(metadata or {}), app_transactions=transactions
-                ),
-            )
+            self._write_log(delta, partition, data, (name, size), mode, (application, app_version), metadata)
             return int(self._delta(table).version())
 
-    def _write_file(self, table: str, partition: str, data: pa.Table) -> tuple[str, int]:
-        folder = self.root / table / f"{PERIOD}={partition}"
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{uuid.uuid4().hex}.part"
-        # lz4 decodes twice as fast as zstd here and costs a quarter more space.
-        numbers = [field.name for field in data.schema if _is_number(field.type)]
-        with pq.ParquetWriter(
-            part,
-            data.schema,
-            compression="lz4",
-            write_page_checksum=True,
-            # Split bytes pack numbers tighter than a dictionary and decode faster; one page a column spares the rest.
-            use_dictionary=[name for name in data.schema.names if name not in numbers],
-            column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
-            data_page_size=1 << 22,
-        ) as writer:
-            for piece in _row_groups(data):
-                writer.write_table(piece, row_group_size=max(1, piece.num_rows))
-        digest, size = _sha256(part), part.stat().st_size
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        final = folder / f"{digest}.parquet"
-        part.replace(final)
-        return final.name, size
+    def _unerased(self, table: str, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for piece in pieces:
+            self.erased.refuse(table, piece)
+            yield piece
+
+    def _write_log(  # type: ignore[no-untyped-def]
+        self,
+        delta,
+        partition: str,
+        data: pa.Table | RowStream,
+        file: tuple[str, int] | None,
+        mode: str,
+        transaction: tuple[str, int | None],
+        metadata: Mapping[str, str] | None,
+    ) -> None:
+        """Commit one new file (None: no rows are left) to the Delta log."""
+        from deltalake import CommitProperties, Schema, Transaction
+        from deltalake.transaction import AddAction
+
+        actions = []
+        if file is not None:
+            actions.append(
+                AddAction(
+                    path=f"{PERIOD}={partition}/{file[0]}",
+                    size=file[1],
+                    partition_values={PERIOD: partition},
+                    modification_time=0,
+                    data_change=True,
+                    stats=json.dumps({"numRecords": data.num_rows}),
+                )
+            )
+        application, app_version = transaction
+        transactions = [Transaction(application, app_version)] if app_version is not None else None
+        delta.create_write_transaction(
+            actions,
+            mode=mode,
+            schema=Schema.from_arrow(with_period(data.schema)),
+            partition_by=[PERIOD],
+            partition_filters=[(PERIOD, "=", partition)] if mode == "overwrite" else None,
+            commit_properties=CommitProperties(
+                custom_metadata=dict(metadata or {}), app_transactions=transactions
+            ),
+        )
+
+    def rewrite(
+        self,
+        table: str,
+        partition: str,
+        change: Callable[[pa.Table], pa.Table | None],
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Rewritten:
+        """Replace one partition by what `change` makes of all its rows (None: nothing to change), in one commit.
+
+        The bytes of the version before stay until `purge`. A partition without rows is no partition any more.
+        """
+        with self.writer(table):
+            delta = self._delta(table)
+            before = self.content_hash(table, partition)
+            pieces = [self.open(path).read(use_threads=False) for path in self.files(table, [partition])]
+            data = pa.concat_tables(pieces) if pieces else None
+            rows = data.num_rows if data is not None else 0
+            changed = change(data) if data is not None else None
+            if changed is not None:
+                self.erased.refuse(table, changed)
+                file = (
+                    write_file(self.root / table / f"{PERIOD}={partition}", changed)
+                    if changed.num_rows
+                    else None
+                )
+                self._write_log(delta, partition, changed, file, "overwrite", ("", None), metadata)
+            left = changed.num_rows if changed is not None else rows
+            return Rewritten(before, self.content_hash(table, partition), rows, left)
+
+    def purge(self, table: str, holds: Callable[[pq.ParquetFile], bool]) -> int:
+        """Delete the bytes of every file that the latest version doesn't need and that `holds`; returns how many.
+
+        Whoever reads an older version that needs one of them gets an ErasedVersion. Files half-written by a writer that
+        died go too.
+        """
+        with self.writer(table):
+            current = set(self._paths(self._delta(table), table, None))
+            gone = 0
+            for path in sorted((self.root / table).glob(f"{PERIOD}=*/*.parquet")):
+                if path not in current and holds(pq.ParquetFile(path)):
+                    path.with_suffix(ERASED).touch()
+                    path.unlink()
+                    gone += 1
+            for part in (self.root / table).glob(f"{PERIOD}=*/.*.part"):
+                part.unlink()
+            return gone
 
     def _create_or_open(self, table: str, schema: pa.Schema):  # type: ignore[no-untyped-def]
         from deltalake import DeltaTable, Schema
@@ -165,7 +228,7 @@ class TableStore:
             (self.root / table).mkdir(parents=True, exist_ok=True)
             return DeltaTable.create(
                 str(self.root / table),
-                Schema.from_arrow(_with_period(schema)),
+                Schema.from_arrow(with_period(schema)),
                 partition_by=[PERIOD],
             )
         delta = self._delta(table)
@@ -179,7 +242,7 @@ class TableStore:
             )
         if come:
             # A compatible version of the contract: earlier rows lack what came later.
-            fields = Schema.from_arrow(pa.schema([_plain(field) for field in come])).fields
+            fields = Schema.from_arrow(pa.schema([plain_field(field) for field in come])).fields
             delta.alter.add_columns(fields)
             delta.update_incremental()
         return delta
@@ -236,10 +299,12 @@ class TableStore:
         partitions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        encoded: Sequence[str] = (),
         schema: pa.Schema | None = None,
     ) -> pa.Table:
         """Rows of the partitions (all when None), the `period` column added; GsceneError where the table is missing.
 
+        Text columns named in `encoded` come as dictionaries: each different text once, which is what columns of codes are for.
         With a `schema`, its columns come first and in its order, and those that the table doesn't have yet are missing values.
         """
         if not self.exists(table):
@@ -248,14 +313,14 @@ class TableStore:
                 "Run the stage that makes it first.",
             )
         delta = self._delta(table, version)
-        kinds = {field.name: _plain(field).type for field in pa.schema(delta.schema().to_arrow())}
+        kinds = {field.name: plain_field(field).type for field in pa.schema(delta.schema().to_arrow())}
         if schema is not None:
             kinds = {field.name: field.type for field in schema} | kinds
         wanted = [name for name in (columns or kinds) if name != PERIOD]
         pieces = []
         for path in self._paths(delta, table, partitions):
             self._verify(path)
-            piece = pq.ParquetFile(path, memory_map=True).read(columns=wanted, use_threads=False)
+            piece = self.open(path, encoded=encoded).read(columns=wanted, use_threads=False)
             for name in wanted:
                 if name not in piece.schema.names:
                     piece = piece.append_column(name, pa.nulls(piece.num_rows, kinds[name]))
@@ -269,7 +334,7 @@ class TableStore:
             same = [piece.select(pieces[0].column_names) for piece in pieces]
             result = pa.concat_tables(same, promote_options="default")
         else:
-            empty = [_plain(pa.field(name, kinds[name])) for name in wanted]
+            empty = [plain_field(pa.field(name, kinds[name])) for name in wanted]
             result = pa.schema([*empty, pa.field(PERIOD, pa.string())]).empty_table()
         return (
             result.select([*wanted, PERIOD])
@@ -343,62 +408,28 @@ class TableStore:
         wanted = sorted(listed) if partitions is None else sorted(set(partitions) & set(listed))
         return [path for partition in wanted for path in listed[partition]]
 
+    @staticmethod
+    def open(path: Path, *, encoded: Sequence[str] = (), mapped: bool = True) -> pq.ParquetFile:
+        """One of the `files`: once open it stays readable, whatever is erased meanwhile. Not `mapped`, its pages don't count as
+        memory of the process; text columns in `encoded` are read as dictionaries.
+        """
+        try:
+            return pq.ParquetFile(path, memory_map=mapped, pre_buffer=False, read_dictionary=list(encoded))
+        except FileNotFoundError:
+            raise missing_file(path) from None
+
     def _verify(self, path: Path) -> None:
         """Compare the bytes with the name, once a process for an unchanged file."""
         try:
             stat = path.stat()
         except FileNotFoundError:
-            raise CorruptTable(
-                f"data file {path} is missing.",
-                "Restore it from backup or run the stage that made it again.",
-            ) from None
+            raise missing_file(path) from None
         key = (str(path), stat.st_size, stat.st_mtime_ns)
         if key in self._verified:
             return
-        if _sha256(path) != path.stem:
+        if sha256_of(path) != path.stem:
             raise CorruptTable(
                 f"data file {path} doesn't hold the bytes that were committed.",
                 "Restore it from backup or run the stage that made it again.",
             )
         self._verified[key] = True
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) and kind.bit_width >= 32) or bool(pa.types.is_floating(kind))
-
-
-def _row_groups(data: pa.Table) -> Iterator[pa.Table]:
-    """Row groups that hold one chunk of subjects each where rows come chunk by chunk, else of CHUNK rows."""
-    if "subject_no" not in data.schema.names or not data.num_rows:
-        borders = list(range(0, data.num_rows, CHUNK)) or [0]
-    else:
-        chunks = data.column("subject_no").to_numpy() // CHUNK
-        steps = np.flatnonzero(np.diff(chunks)) + 1
-        ordered = bool((np.diff(chunks) >= 0).all())
-        borders = [0, *steps.tolist()] if ordered else list(range(0, data.num_rows, CHUNK))
-    for start, end in zip(borders, [*borders[1:], data.num_rows], strict=True):
-        yield data.slice(start, end - start)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _with_period(schema: pa.Schema) -> pa.Schema:
-    return pa.schema(
-        [
-            *(_plain(field) for field in schema),
-            pa.field(PERIOD, pa.string(), nullable=False),
-        ]
-    )
-
-
-def _plain(field: pa.Field) -> pa.Field:
-    """Field without metadata, dictionary or view types, which the Delta schema doesn't know."""
-    kind = field.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
-        kind = pa.string()
-    return pa.field(field.name, kind, nullable=field.nullable)

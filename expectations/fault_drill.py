@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from core.clock import FixedClock
@@ -22,11 +23,11 @@ from core.state import Delivery, StateDatabase
 from core.subject import SubjectKind, TableOwner
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
-from expectations.contract import load_contracts
+from expectations.contract import Contract, load_contracts
 from expectations.month_findings import WHERE, MonthFindings
-from expectations.plausibility import Verdict, load_probes
+from expectations.plausibility import Probe, Verdict, load_probes
 from expectations.validate import validate_partitions
-from sources.adapter import load_adapters
+from sources.adapter import Adapter, load_adapters
 from sources.arrivals import Arrival, receive
 from sources.intake import take_in
 from sources.province.faults import FAULTS
@@ -36,7 +37,7 @@ from sources.province.world import World, make
 
 #: Small, but every platform sends: both cities, the province, the register of meters.
 DRILL = ProvinceSettings(
-    residents=360, enterprises=360, first_month=Month(2025, 1), months=6, seed=5, faults=frozenset(),
+    residents=360, enterprises=900, first_month=Month(2025, 1), months=6, seed=5, faults=frozenset(),
     platforms="dual", cities=2, registers=True, housing_fund=True, whole_delivery_share=0.5,
 )  # fmt: skip
 #: Tables that a drill of one fault sends where it isn't `USUAL`; the register of meters says where subjects are.
@@ -97,10 +98,8 @@ class _Office:
             kind: SubjectRegistry(self.store, kind) for kind in SubjectKind
         }
         self.clock = FixedClock(knowledge_cutoff(DRILL.last_month) + timedelta(days=90))
-        self.contracts = load_contracts()
+        self.contracts, self.adapters, self.probes = _definitions()
         self.schemas = {name: contract.schema() for name, contract in self.contracts.items()}
-        self.adapters = load_adapters(self.schemas)
-        self.probes = load_probes()
 
     def take(self, arrival: Arrival) -> None:
         """Receive one delivery and take it in."""
@@ -123,7 +122,10 @@ class _Office:
         for reason, rows in result.left_out.items():
             self.tripped["left out", reason, adapter.adapter] += rows
         with self.state.session() as session:
-            warnings = session.get_one(Delivery, number).warnings or {}
+            entry = session.get_one(Delivery, number)
+            warnings = entry.warnings or {}
+            for held in entry.quarantined:
+                self.tripped["quarantine", held.reason, f"{adapter.adapter} {held.column}"] += held.rows
         for check, told in warnings.items():
             for kind, cells in told.items() if check == "absorbed" else ((check, 1),):
                 self.tripped["absorbed" if check == "absorbed" else "ledger", kind, adapter.adapter] += cells
@@ -148,6 +150,14 @@ class _Office:
             for found in findings_of.of(month):
                 if found.verdict is not Verdict.PASS:
                     self.tripped["finding", found.check, f"{table} {found.column}".strip()] += found.rows
+
+
+@cache
+def _definitions() -> tuple[dict[str, Contract], dict[str, Adapter], dict[str, tuple[Probe, ...]]]:
+    """Contracts, adapters and probes, read once for all drills: reading them takes as long as a small drill."""
+    contracts = load_contracts()
+    schemas = {name: contract.schema() for name, contract in contracts.items()}
+    return contracts, load_adapters(schemas), load_probes()
 
 
 def _column(refusal: Refusal) -> str:

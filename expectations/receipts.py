@@ -117,11 +117,11 @@ def _latest(state: StateDatabase, table: str, partitions: Sequence[str]) -> dict
 
 
 def _rules_now(table: str, contracts: Mapping[str, Contract] | None) -> str | None:
-    """Hash of the rules that hold for `raw/<subject>/<table>` today; None for tables without a contract."""
+    """Hash of the rules that hold for `raw/<subject>/<table>` (or `trial/…`) today; None for tables without a contract."""
     layer, _, rest = table.partition("/")
     name = rest.rpartition("/")[2]
     known = _shipped() if contracts is None else contracts
-    return suite_hash(known[name]) if layer == "raw" and name in known else None
+    return suite_hash(known[name]) if layer in ("raw", "trial") and name in known else None
 
 
 @cache

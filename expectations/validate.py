@@ -1,5 +1,5 @@
-"""Run a contract's suite on the rows of one partition. Great Expectations judges; only counts leave this
-file, never a value.
+"""Run a contract's suite on the rows of one partition. Great Expectations judges (the witness first, the whole partition where
+that fails); only counts leave this file, never a value.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from core.table_store import TableStore
 from core.telemetry import quiet
 from expectations.contract import Contract
 from expectations.suite import MONTHS_LATE, expectation_suite, rules_of, suite_hash
+from expectations.witness import witness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,16 @@ class ValidationOutcome:
 def validate(contract: Contract, rows: pa.Table) -> ValidationOutcome:
     """Judge the raw canonical rows of one partition (as `TableStore.read` gives them, with `period`)."""
     rules = rules_of(contract)
+    timed = rows.append_column(MONTHS_LATE, pa.array(_months_late(rows)))
+    failures = _failures(contract, timed.take(pa.array(witness(timed, rules))))
+    if failures and rows.num_rows:
+        failures = _failures(contract, timed)
+    return ValidationOutcome(not failures, failures, suite_hash(contract), _counts(rows, len(rules)))
+
+
+def _failures(contract: Contract, rows: pa.Table) -> tuple[str, ...]:
+    """What Great Expectations finds in these rows: rule, column and how many rows each."""
+    rules = rules_of(contract)
     result = (
         _batch_definition()
         .get_batch(batch_parameters={"dataframe": _frame(rows)})
@@ -61,8 +72,7 @@ def validate(contract: Contract, rows: pa.Table) -> ValidationOutcome:
         for one in result.results
         if not one.success
     )
-    failures = tuple(f"{rules[place]}: {_how_many(told)}" for place, told in failed)
-    return ValidationOutcome(not failures, failures, suite_hash(contract), _counts(rows, len(rules)))
+    return tuple(f"{rules[place]}: {_how_many(told)}" for place, told in failed)
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,6 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
             columns[name] = np.where(missing, np.nan, fen(column) / 100)
         else:
             columns[name] = column.to_pandas(date_as_object=False)
-    columns[MONTHS_LATE] = _months_late(rows)
     import pandas as pd
 
     return pd.DataFrame(columns)

@@ -1,24 +1,30 @@
 """Features at an as-of month: windows over the monthly facts, as known at that month's knowledge cutoff.
 
 Grain: subject x as-of month. Subjects are streamed in chunks, so memory depends on the chunk and not on the population. A row
-exists for every subject of which any source had told anything by the cutoff, within the longest window.
+exists for every subject of which any source had told anything by the cutoff, within the longest window - and, where consents
+are given, of whom the subject's consents let that source be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from core.months import CUTOFF_DAYS, Month, knowledge_cutoff, month_range
 from core.table_store import CHUNK, TableStore
-from features.catalogue import Feature, FeatureSet
-from features.monthly_facts import FactBlocks, MonthlyFacts, side_by_side
-from features.windows import FORMULAS, Span, share_of
+from features.catalogue import FeatureSet
+from features.consent_mask import ConsentMask
+from features.ineligible import Ineligible
+from features.monthly_facts import FactBlocks, MonthlyFacts, moment
 
-#: Subjects whose months fit the processor's cache together: windows over more of them wait for memory.
-CACHED = 8192
+#: Subjects whose months fit the processor's second cache together: windows over more of them wait for memory.
+TILE = 8192
+
+#: One measure of one source.
+MeasureKey = tuple[str, str]
 
 
 def features_at(
@@ -28,11 +34,18 @@ def features_at(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: Mapping[Month, ConsentMask] | None = None,
+    ineligible: Ineligible | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
-    """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (null = missing).
+    """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (NaN = missing).
 
-    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no.
+    Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
+    blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
+    `ineligible` counts whom.
     """
+    # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
+    # the time), malloc keeps them.
+    pa.set_memory_pool(pa.system_memory_pool())
     first = min(as_of).plus(1 - feature_set.months_back)
     months = month_range(first, max(as_of))
     sources = {
@@ -40,18 +53,20 @@ def features_at(
         for name, definition in feature_set.facts.items()
     }
     subjects = max((source.subjects() for source in sources.values()), default=0)
-    measures = _measures_by_source(feature_set)
+    plan = Plan(feature_set, min(chunk, subjects))
     for low in range(0, subjects, chunk):
         high = min(low + chunk, subjects)
         blocks = {
-            name: [source.blocks(month, low, high, measures[name]) for month in months]
+            name: {
+                month: source.blocks(month, low, high, plan.measures_at(name, month, as_of))
+                for month in months
+            }
             for name, source in sources.items()
         }
         for month in as_of:
-            yield (
-                month,
-                _chunk(feature_set, blocks, months, month, low, high, cutoff_days),
-            )
+            cutoff = moment(knowledge_cutoff(month, cutoff_days))
+            mask = None if consents is None else consents[month]
+            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, ineligible)
 
 
 def feature_table(
@@ -61,11 +76,20 @@ def feature_table(
     *,
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
+    consents: ConsentMask | None = None,
+    ineligible: Ineligible | None = None,
 ) -> pa.Table:
     """Features of one as-of month as one table."""
-    chunks = [
-        table for _, table in features_at(store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=chunk)
-    ]
+    made = features_at(
+        store,
+        feature_set,
+        [as_of],
+        cutoff_days=cutoff_days,
+        chunk=chunk,
+        consents=None if consents is None else {as_of: consents},
+        ineligible=ineligible,
+    )
+    chunks = [table for _, table in made]
     return pa.concat_tables(chunks) if chunks else feature_schema(feature_set).empty_table()
 
 
@@ -73,71 +97,144 @@ def feature_schema(feature_set: FeatureSet) -> pa.Schema:
     """Columns of the feature table."""
     return pa.schema(
         [
-            pa.field("subject_no", pa.int32()),
-            *(pa.field(name, pa.float64()) for name in feature_set.names),
+            pa.field("subject_no", pa.int32(), nullable=False),
+            *(pa.field(name, pa.float64(), nullable=False) for name in feature_set.names),
         ]
     )
 
 
-def _measures_by_source(feature_set: FeatureSet) -> dict[str, list[str]]:
-    needed: dict[str, set[str]] = {name: set() for name in feature_set.facts}
-    for feature in feature_set.features:
-        needed[feature.facts].add(feature.measure)
-        if feature.over is not None:
-            needed[feature.over_facts].add(feature.over)
-    return {name: sorted(measures) for name, measures in needed.items()}
+class Plan:
+    """What a feature set needs of the facts, and in which order: features by the measures that they look at."""
+
+    def __init__(self, feature_set: FeatureSet, subjects: int) -> None:
+        self.feature_set = feature_set
+        self.months_back: dict[MeasureKey, int] = {}
+        self.groups: dict[tuple[MeasureKey, ...], list[int]] = {}
+        for place, feature in enumerate(feature_set.features):
+            keys = feature.sides
+            self.groups.setdefault(keys, []).append(place)
+            for key in keys:
+                self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
+        # One measure's months side by side for one tile: filled again and again, so that it stays in the cache.
+        self.buffers = [np.empty((feature_set.months_back, TILE)) for _ in range(2)]
+        self.columns = np.empty((len(feature_set.features), subjects))
+
+    def measures_at(self, facts: str, month: Month, as_of: Sequence[Month]) -> list[str]:
+        """Measures of a source that some feature at one of the as-of months needs of this month."""
+        ages = [each.index - month.index for each in as_of if each >= month]
+        return sorted(
+            measure
+            for (source, measure), back in self.months_back.items()
+            if source == facts and any(age < back for age in ages)
+        )
+
+    def side_by_side(
+        self,
+        buffer: np.ndarray,
+        key: MeasureKey,
+        chunk: _Chunk,
+        tile: int,
+        as_of: Month,
+        cutoff: np.datetime64,
+    ) -> np.ndarray:
+        """A measure's months of one tile as known at the cutoff, float64 (months, TILE), oldest first, NaN = no record.
+
+        Where a source lists events only (`absent: zero`), a month delivered by the cutoff gives 0 to subjects without a row.
+        """
+        from features.month_kernels import lay
+
+        facts, measure = key
+        months = buffer[: self.months_back[key]]
+        zero = self.feature_set.facts[facts].absent == "zero"
+        for place, row in enumerate(months):
+            block = chunk.blocks[facts].get(as_of.plus(place + 1 - len(months)))
+            if block is None:
+                row.fill(np.nan)
+                continue
+            absent = 0.0 if zero and block.delivered_by(cutoff) else np.nan
+            ranges = block.tile_ranges(TILE, chunk.tiles)
+            lay(row, ranges, tile, block.position, block.measures[measure], block.known(cutoff), absent)
+        return months
 
 
-def _chunk(
-    feature_set: FeatureSet,
-    blocks: dict[str, list[FactBlocks | None]],
-    months: list[Month],
+@dataclass(frozen=True)
+class _Chunk:
+    """Facts of the subjects low <= subject_no < high, all versions."""
+
+    low: int
+    high: int
+    blocks: dict[str, dict[Month, FactBlocks | None]]
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles, the last one perhaps not full."""
+        return -(-(self.high - self.low) // TILE)
+
+    def told_of(self, first: Month, last: Month, cutoff: np.datetime64) -> dict[str, np.ndarray]:
+        """Whether a source told anything of a subject in these months by the cutoff, bool (subjects,), by source."""
+        from features.month_kernels import known_subjects
+
+        return {
+            name: known_subjects(
+                [block for month, block in months.items() if block is not None and first <= month <= last],
+                self.high - self.low,
+                cutoff,
+            )
+            for name, months in self.blocks.items()
+        }
+
+
+def _features(
+    plan: Plan,
+    chunk: _Chunk,
     as_of: Month,
-    low: int,
-    high: int,
-    cutoff_days: int,
+    cutoff: np.datetime64,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
 ) -> pa.Table:
-    cutoff = knowledge_cutoff(as_of, cutoff_days)
-    back = months.index(as_of) + 1
-    begin = max(0, back - feature_set.months_back)
-    recent = {name: source[begin:back] for name, source in blocks.items()}
-    known = _known_subjects(recent, high - low, as_of, cutoff_days)
-    arrays: dict[tuple[str, str], np.ndarray] = {}
-    for facts, measures in _measures_by_source(feature_set).items():
-        zero = feature_set.facts[facts].absent == "zero"
-        for measure in measures:
-            arrays[facts, measure] = side_by_side(recent[facts], measure, high - low, cutoff, zero)
-    columns = np.empty((len(feature_set.features), high - low))
-    for start in range(0, high - low, CACHED):
-        stop = min(start + CACHED, high - low)
-        spans = {name: Span(array[:, start:stop]) for name, array in arrays.items()}
+    from features.window_kernels import KERNELS, share_of
+
+    feature_set = plan.feature_set
+    columns = plan.columns[:, : chunk.high - chunk.low]
+    for keys, places in plan.groups.items():
+        for tile in range(chunk.tiles):
+            start, stop = tile * TILE, min((tile + 1) * TILE, chunk.high - chunk.low)
+            sides = [
+                plan.side_by_side(buffer, key, chunk, tile, as_of, cutoff)
+                for buffer, key in zip(plan.buffers, keys, strict=False)
+            ]
+            for place in places:
+                feature = feature_set.features[place]
+                windows = [side[len(side) - feature.months_back :] for side in sides]
+                values = share_of(*windows) if len(keys) == 2 else KERNELS[feature.formula](*windows)
+                np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
+    told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
+    subjects = slice(chunk.low, chunk.high)
+    known = _entitled(told_of, subjects, consents, ineligible)
+    if consents is not None:
         for row, feature in zip(columns, feature_set.features, strict=True):
-            row[start:stop] = _values(feature, spans)
-    numbers = pa.array((np.flatnonzero(known) + low).astype(np.int32))
-    found = [pa.array(row[known], pa.float64(), from_pandas=True) for row in columns]
-    return pa.table([numbers, *found], schema=feature_schema(feature_set))
+            row[~consents.cells(feature, subjects)] = np.nan
+    numbers = (np.flatnonzero(known) + chunk.low).astype(np.int32)
+    found = [pa.array(row[known]) for row in columns]
+    return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
 
 
-def _values(feature: Feature, spans: dict[tuple[str, str], Span]) -> np.ndarray:
-    span = spans[feature.facts, feature.measure].tail(feature.months_back)
-    if feature.over is not None:
-        values = share_of(span, spans[feature.over_facts, feature.over].tail(feature.months_back))
-    else:
-        values = FORMULAS[feature.formula](span)
-    return values * feature.scale if feature.scale != 1.0 else values
-
-
-def _known_subjects(
-    recent: dict[str, list[FactBlocks | None]],
-    subjects: int,
-    as_of: Month,
-    cutoff_days: int,
+def _entitled(
+    told_of: dict[str, np.ndarray],
+    subjects: slice,
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
 ) -> np.ndarray:
-    """Whether any source had a record of the subject by the cutoff, shape (subjects,)."""
-    cutoff = knowledge_cutoff(as_of, cutoff_days)
-    known = np.zeros(subjects, dtype=bool)
-    for source in recent.values():
-        for block in source:
-            if block is not None:
-                known[block.position[block.as_known(cutoff)]] = True
+    """Whether any source knows the subject that may be seen, bool (subjects,); the others are counted."""
+    nobody = np.zeros(subjects.stop - subjects.start, dtype=bool)
+    everyone = np.logical_or.reduce([nobody, *told_of.values()])
+    if consents is None:
+        return everyone
+    known = np.logical_or.reduce(
+        [nobody, *(told_of[name] & consents.records(name, subjects) for name in consents.sources)]
+    )
+    if ineligible is not None:
+        for purpose, facts, reasons in consents.questions():
+            ineligible.add(purpose, facts, reasons[subjects][told_of[facts]])
+        ineligible.without_any += int((everyone & ~known).sum())
     return known

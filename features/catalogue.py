@@ -22,7 +22,7 @@ from core.purpose import Purpose
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from features.fact_definition import FactDefinition
-from features.windows import EXTRA_MONTHS, Formula
+from features.windows import EXTRA_MONTHS, PRESENCE, Formula
 
 FOLDER = Path(__file__).parent / "catalogue"
 
@@ -97,6 +97,12 @@ class Feature:
     title: Bilingual
     phrase: str
     scale: float
+
+    @property
+    def sides(self) -> tuple[tuple[str, str], ...]:
+        """The one or two (facts, measure) that it looks at."""
+        own = (self.facts, self.measure)
+        return (own,) if self.over is None else (own, (self.over_facts, self.over))
 
     @property
     def months_back(self) -> int:
@@ -213,6 +219,8 @@ def _expand(
                 position,
                 f"{entry.name}: the facts {name} have no measure {measure}",
             )
+        if entry.formula in PRESENCE and definition.measures[measure].agg != "count":
+            raise _refuse(path, position, f"{entry.name}: {entry.formula} takes a count of records")
         columns = definition.columns_of(measure)
         protected = [column for column in columns if any(word in column for word in PROTECTED)]
         if protected:
@@ -259,8 +267,8 @@ def _expand(
 
 #: Formulas whose result has no unit of money even when the measure has.
 _DIMENSIONLESS = {
-    "cv", "slope", "records", "positive", "positive_share", "longest_gap", "longest_run", "since_positive",
-    "since_record", "change", "ratio_previous", "year_on_year",
+    "cv", "slope", "records", "positive", "positive_share", "any_positive", "longest_gap", "longest_run",
+    "since_positive", "since_record", "change", "ratio_previous", "year_on_year",
 }  # fmt: skip
 
 

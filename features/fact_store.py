@@ -15,7 +15,7 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
-from features.fold import fold_month
+from features.fold import coded_columns, fold_month
 from sources.versions import accepted_by_period, resolver
 
 
@@ -60,9 +60,12 @@ def fold_partition(
             "revision",
             "row_no",
         ],
+        encoded=coded_columns(definition, schema),
         schema=schema.arrow_with_envelope(),
     )
-    facts = fold_month(raw, definition, schema, resolver(schema, state, definition.raw_table, period))
+    facts = fold_month(
+        raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True)
+    )
     store.replace(definition.fact_table, period, facts)
     record_derivation(
         state,

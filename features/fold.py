@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.errors import GsceneError
 from core.money import fen
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import CHUNK
@@ -19,6 +20,9 @@ from sources.versions import Resolver
 #: Quantities (kWh, m3) are added up in ten-thousandths, as integers: a float sum would depend on the order of rows.
 QUANTITY_PARTS = 10_000
 
+#: Whole numbers up to here are exact in float64: 90 trillion yuan in fen.
+_EXACT = 2**53
+
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
 
@@ -26,9 +30,8 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
     """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by chunk of subjects,
     known_at, subject_no.
 
-    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. Sums
-    of amounts are int64 fen, counts int32, the rest float64 (NaN = missing). Sums are integer sums, so that the order of
-    rows and deliveries can't matter.
+    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. All
+    measures are float64, sums of amounts in fen. Sums are integer sums, so that the order of rows and deliveries can't matter.
     """
     arrivals = pc.unique(raw.column("received_at")).to_pylist()
     moments = sorted({*arrivals, *resolve.replacements}) if arrivals else []
@@ -49,7 +52,7 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
             theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched)))
             blocks.append(_block(resolve(theirs, at), definition, schema, moment, touched))
     if not blocks:
-        return fact_schema(definition, schema).empty_table()
+        return fact_schema(definition).empty_table()
     facts = pa.concat_tables(blocks).combine_chunks()
     if len(blocks) == 1:
         return facts
@@ -57,19 +60,26 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
     return facts.take(pa.array(np.argsort(facts.column("subject_no").to_numpy() // CHUNK, kind="stable")))
 
 
-def fact_schema(definition: FactDefinition, schema: TableSchema) -> pa.Schema:
-    """Columns of the fact table."""
-    fields = [pa.field("subject_no", pa.int32()), pa.field("known_at", KNOWN_AT)]
-    fields += [pa.field(name, _measure_type(name, definition, schema)) for name in definition.measures]
-    return pa.schema(fields)
+def fact_schema(definition: FactDefinition) -> pa.Schema:
+    """Columns of the fact table. All measures are float64 that are always there (NaN = missing): they are read without a copy, in
+    half the time of columns with nulls, and fen stay exact below 2^53."""
+    return pa.schema(
+        [
+            pa.field("subject_no", pa.int32(), nullable=False),
+            pa.field("known_at", KNOWN_AT, nullable=False),
+            *(pa.field(name, pa.float64(), nullable=False) for name in definition.measures),
+        ]
+    )
 
 
-def _measure_type(name: str, definition: FactDefinition, schema: TableSchema) -> pa.DataType:
-    kind = definition.measures[name].agg
-    if kind == "sum" and definition.is_money(name, schema):
-        return pa.int64()
-    # Measures that are often missing are float64 with NaN: they are read without a copy, and fen stay exact below 2^53.
-    return pa.int32() if kind in ("count", "distinct") else pa.float64()
+def coded_columns(definition: FactDefinition, schema: TableSchema) -> list[str]:
+    """Text columns that measures test or count, which folding reads as dictionaries."""
+    kinds = (ColumnType.CODE, ColumnType.SUBJECT)
+    return [
+        name
+        for name in definition.source_columns
+        if name != "subject_id" and schema.column(name).type in kinds
+    ]
 
 
 def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarray:
@@ -79,13 +89,15 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     other rows under the same key: a meter that passes to another holder leaves the first one's facts.
     """
     # Rows of later moments have no say: who holds an account later must not show in what was known now.
-    past = raw.filter(pc.less_equal(raw.column("received_at"), moment))
-    arrived = past.filter(pc.equal(past.column("received_at"), moment))
-    subjects = arrived.column("subject_no").to_numpy()
+    received, numbers = raw.column("received_at"), raw.column("subject_no").to_numpy()
+    arrived = pc.equal(received, moment).to_numpy(zero_copy_only=False)
+    subjects = numbers[arrived]
     if schema.business_key and "subject_id" not in schema.business_key:
         name = next(column for column in schema.business_key if column != "period")
-        same = past.filter(pc.is_in(past.column(name), arrived.column(name).combine_chunks()))
-        subjects = np.concatenate([subjects, same.column("subject_no").to_numpy()])
+        keys = raw.column(name)
+        meant = keys.take(pa.array(np.flatnonzero(arrived))).combine_chunks()
+        same = pc.and_(pc.less_equal(received, moment), pc.is_in(keys, meant))
+        subjects = np.concatenate([subjects, numbers[same.to_numpy(zero_copy_only=False)]])
     return np.unique(subjects)
 
 
@@ -113,15 +125,16 @@ def _block(
     where = np.searchsorted(everyone, present)
     for name, measure in definition.measures.items():
         values, missing = fold.measure(measure)
-        kind = _measure_type(name, definition, schema)
-        full = np.zeros(len(everyone), dtype=values.dtype)
-        gone = np.ones(len(everyone), dtype=bool)
-        full[where], gone[where] = values, missing
-        if kind == pa.float64():
-            columns[name] = pa.array(np.where(gone, np.nan, full))
-        else:
-            columns[name] = pa.array(full, kind, mask=gone if gone.any() else None)
-    return pa.table(columns, schema=fact_schema(definition, schema))
+        if values.dtype.kind == "i" and len(values) and np.abs(values).max() > _EXACT:
+            raise GsceneError(
+                f"a month of one subject sums up to more than {_EXACT} in the measure {name} of {definition.facts}.",
+                "Check the unit of the source column; the contract's range should have refused such amounts.",
+            )
+        full = np.full(len(everyone), np.nan)
+        full[where] = values
+        full[where[missing]] = np.nan
+        columns[name] = pa.array(full)
+    return pa.table(columns, schema=fact_schema(definition))
 
 
 class _Fold:
@@ -140,6 +153,7 @@ class _Fold:
         self.starts = starts
         self.lengths = np.diff(np.r_[starts, rows.num_rows])
         self._columns: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._codes: dict[str, tuple[np.ndarray, pa.Array]] = {}
         self._masks: dict[str, np.ndarray] = {}
 
     def measure(self, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
@@ -216,8 +230,9 @@ class _Fold:
         return longest, np.bincount(subject, minlength=len(self.starts)) == 0
 
     def _code_rank(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        position = pc.index_in(self.rows.column(measure.column or ""), pa.array(measure.ranks))
-        ranks = pc.fill_null(position, -1).to_numpy().astype(np.int64)
+        codes, texts = self._encoded(measure.column or "")
+        position = pc.index_in(texts, pa.array(measure.ranks))
+        ranks = np.append(pc.fill_null(position, -1).to_numpy().astype(np.int64), -1)[codes]
         use = ranks >= 0 if keep is None else keep & (ranks >= 0)
         worst = np.maximum.reduceat(np.where(use, ranks, -1), self.starts)
         return np.maximum(worst, 0), worst < 0
@@ -226,12 +241,11 @@ class _Fold:
 
     def _pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct (subject, value of `column`) pairs: subject position, amount of `by`; and the total per subject."""
-        coded = pc.dictionary_encode(self.rows.column(measure.column or "").combine_chunks())
-        codes = pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+        codes, texts = self._encoded(measure.column or "")
         use = codes >= 0 if keep is None else keep & (codes >= 0)
-        pair = self._subject_of_row()[use] * (len(coded.dictionary) + 1) + codes[use]
+        pair = self._subject_of_row()[use] * (len(texts) + 1) + codes[use]
         unique, inverse = np.unique(pair, return_inverse=True)
-        subject = unique // (len(coded.dictionary) + 1)
+        subject = unique // (len(texts) + 1)
         if measure.by is None:
             return subject, np.ones(len(subject)), np.empty(0)
         values, missing = self._values(measure.by)
@@ -245,6 +259,17 @@ class _Fold:
 
     def _subject_of_row(self) -> np.ndarray:
         return np.repeat(np.arange(len(self.starts)), self.lengths)
+
+    def _encoded(self, name: str) -> tuple[np.ndarray, pa.Array]:
+        """A text column as positions (-1 = missing) among its different texts, int64 (rows,)."""
+        if name not in self._codes:
+            column = self.rows.column(name)
+            column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+            whole = column.unify_dictionaries().combine_chunks()
+            whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+            codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
+            self._codes[name] = codes.astype(np.int64), whole.dictionary
+        return self._codes[name]
 
     def _values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A column as numbers (fen, days since 1970, 0/1, int64 or float64) and its missing flags."""
@@ -306,7 +331,9 @@ class _Fold:
         if isinstance(condition, bool):
             return pc.fill_null(pc.equal(self.rows.column(name), condition), False).to_numpy()
         wanted = [condition] if isinstance(condition, str) else condition
-        return pc.is_in(self.rows.column(name), pa.array(wanted, pa.string())).to_numpy()
+        codes, texts = self._encoded(name)
+        meant = pc.is_in(texts, pa.array(wanted, pa.string())).to_numpy(zero_copy_only=False)
+        return np.append(meant, False)[codes]
 
     def _is_money(self, name: str) -> bool:
         return name not in self.definition.derive and self.schema.column(name).type is ColumnType.MONEY

@@ -7,8 +7,8 @@ corrections. Reading with a cutoff applies the blocks in the order of `known_at`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -29,19 +29,64 @@ class FactBlocks:
     known_at: np.ndarray
     measures: dict[str, np.ndarray]
     first_known: np.datetime64
+    _known: dict[np.datetime64, np.ndarray] = field(default_factory=dict, repr=False)
+    _ranges: list[np.ndarray] = field(default_factory=list, repr=False)
 
-    def as_known(self, cutoff: datetime) -> np.ndarray | slice:
-        """Rows known by the cutoff, in an order in which later versions of a subject come later."""
-        inside = self.known_at <= _moment(cutoff)
-        return slice(None) if inside.all() else np.flatnonzero(inside)
+    def known(self, cutoff: np.datetime64) -> np.ndarray:
+        """Which rows were known by the cutoff; later versions of a subject come later."""
+        if cutoff not in self._known:
+            self._known[cutoff] = self.known_at <= cutoff
+        return self._known[cutoff]
 
-    def delivered_by(self, cutoff: datetime) -> bool:
+    def tile_ranges(self, tile: int, tiles: int) -> np.ndarray:
+        """Where the rows of each tile of `tile` subjects lie: int64 (runs, tiles + 1), a run being rows in order of position that
+        became known together.
+
+        A block has one run for the rows that came first and one for each moment of corrections.
+        """
+        if not self._ranges:
+            later = np.diff(self.known_at) != np.timedelta64(0, "us")
+            borders = np.flatnonzero((np.diff(self.position) < 0) | later) + 1
+            edges = np.arange(tiles + 1) * tile
+            runs = zip([0, *borders.tolist()], [*borders.tolist(), len(self.position)], strict=True)
+            found = [low + np.searchsorted(self.position[low:high], edges) for low, high in runs]
+            self._ranges.append(np.array(found, dtype=np.int64))
+        return self._ranges[0]
+
+    def delivered_by(self, cutoff: np.datetime64) -> bool:
         """Whether anything of the month had come by the cutoff."""
-        return bool(self.first_known <= _moment(cutoff))
+        return bool(self.first_known <= cutoff)
 
 
-def _moment(cutoff: datetime) -> np.datetime64:
-    return np.datetime64(cutoff.replace(tzinfo=None), "us")
+#: Later than anything.
+_NEVER = np.datetime64("9999-12-31", "us")
+
+
+def moment(at: datetime) -> np.datetime64:
+    """An aware moment as the facts keep it: UTC microseconds."""
+    return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+class _MonthFile:
+    """One file of a month, and what its footer says of each row group."""
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self.file = file
+        metadata = self.file.metadata
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        filled = [group for group in groups if group.num_rows]
+        subjects = [group.column(0).statistics for group in filled]
+        self.groups = np.flatnonzero([group.num_rows > 0 for group in groups])
+        self.lowest = np.array([stats.min for stats in subjects], dtype=np.int64)
+        self.highest = np.array([stats.max for stats in subjects], dtype=np.int64)
+        self.first_known = min((moment(group.column(1).statistics.min) for group in filled), default=_NEVER)
+
+    def read(self, low: int, high: int, columns: Sequence[str]) -> pa.Table | None:
+        """Row groups that may hold subjects low <= subject_no < high."""
+        wanted = self.groups[(self.lowest < high) & (self.highest >= low)]
+        if not len(wanted):
+            return None
+        return self.file.read_row_groups(wanted.tolist(), columns=list(columns), use_threads=False)
 
 
 class MonthlyFacts:
@@ -50,10 +95,10 @@ class MonthlyFacts:
     def __init__(self, store: TableStore, table: str, months: Iterable[Month]) -> None:
         self.table = table
         wanted = [str(month) for month in months]
-        self._files: dict[Month, list[pq.ParquetFile]] = {}
+        self._files: dict[Month, list[_MonthFile]] = {}
         for path in store.files(table, wanted):
             month = Month.parse(path.parent.name.split("=", 1)[1])
-            self._files.setdefault(month, []).append(pq.ParquetFile(path, memory_map=True))
+            self._files.setdefault(month, []).append(_MonthFile(store.open(path, mapped=False)))
 
     @property
     def months(self) -> set[Month]:
@@ -62,77 +107,29 @@ class MonthlyFacts:
 
     def subjects(self) -> int:
         """One more than the greatest subject number in any month."""
-        greatest = -1
-        for file in (file for files in self._files.values() for file in files):
-            for group in range(file.metadata.num_row_groups):
-                stats = file.metadata.row_group(group).column(0).statistics
-                if stats is not None and stats.has_min_max:
-                    greatest = max(greatest, int(stats.max))
-        return greatest + 1
+        every = [file.highest.max(initial=-1) for files in self._files.values() for file in files]
+        return int(max(every, default=-1)) + 1
 
-    def _first_known(self, month: Month) -> np.datetime64:
-        """From the statistics of the files, so that it doesn't depend on which subjects are read."""
-        groups = [
-            file.metadata.row_group(group).column(1).statistics
-            for file in self._files[month]
-            for group in range(file.metadata.num_row_groups)
-        ]
-        moments = [
-            np.datetime64(stats.min.replace(tzinfo=None), "us") for stats in groups if stats is not None
-        ]
-        return min(moments, default=np.datetime64("9999-12-31", "us"))
+    def first_known(self, month: Month) -> np.datetime64:
+        """When the bank first knew anything of a month; from the statistics of the files, whatever subjects are read."""
+        return min(file.first_known for file in self._files[month])
 
     def blocks(self, month: Month, low: int, high: int, measures: Sequence[str]) -> FactBlocks | None:
         """All versions of the month for subjects low <= subject_no < high; None where nothing was ever delivered."""
         if month not in self._files:
             return None
-        pieces = []
-        for file in self._files[month]:
-            groups = [g for g in range(file.metadata.num_row_groups) if _overlaps(file, g, low, high)]
-            if groups:
-                pieces.append(file.read_row_groups(groups, columns=["subject_no", "known_at", *measures]))
+        first_known = self.first_known(month)
+        read = (file.read(low, high, ["subject_no", "known_at", *measures]) for file in self._files[month])
+        pieces = [piece for piece in read if piece is not None]
         if not pieces:
             nothing = {name: np.empty(0) for name in measures}
-            return FactBlocks(
-                np.empty(0, np.int64), np.empty(0, "datetime64[us]"), nothing, self._first_known(month)
-            )
+            return FactBlocks(np.empty(0, np.int32), np.empty(0, "datetime64[us]"), nothing, first_known)
         rows = pa.concat_tables(pieces)
-        position = rows.column("subject_no").to_numpy().astype(np.int64) - low
+        position = rows.column("subject_no").to_numpy() - np.int32(low)
         known_at = rows.column("known_at").cast(pa.timestamp("us")).to_numpy()
         columns = {name: rows.column(name).to_numpy() for name in measures}
-        inside = (position >= 0) & (position < high - low)
-        if not inside.all():
+        if position.min() < 0 or position.max() >= high - low:
+            inside = (position >= 0) & (position < high - low)
             position, known_at = position[inside], known_at[inside]
             columns = {name: values[inside] for name, values in columns.items()}
-        return FactBlocks(position, known_at, columns, self._first_known(month))
-
-
-def side_by_side(
-    blocks: Sequence[FactBlocks | None],
-    measure: str,
-    subjects: int,
-    cutoff: datetime,
-    absent_is_zero: bool,
-) -> np.ndarray:
-    """float64 of shape (months, subjects): one measure as known at the cutoff, NaN where there is no record.
-
-    With `absent_is_zero` a month that was delivered by the cutoff gives 0 for subjects without a row.
-    """
-    result = np.full((len(blocks), subjects), np.nan)
-    for row, block in zip(result, blocks, strict=True):
-        if block is None:
-            continue
-        known = block.as_known(cutoff)
-        zero = absent_is_zero and block.delivered_by(cutoff)
-        if zero:
-            row[:] = 0.0
-        # Later blocks come later in the arrays and win, as NumPy assigns repeated positions in order.
-        row[block.position[known]] = block.measures[measure][known]
-        if zero:
-            np.nan_to_num(row, copy=False, nan=0.0)
-    return result
-
-
-def _overlaps(file: pq.ParquetFile, group: int, low: int, high: int) -> bool:
-    stats = file.metadata.row_group(group).column(0).statistics
-    return stats is None or not stats.has_min_max or (stats.min < high and stats.max >= low)
+        return FactBlocks(position, known_at, columns, first_known)

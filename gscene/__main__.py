@@ -11,14 +11,20 @@ from rich.text import Text
 
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
 from core.telemetry import quiet
+from gscene.adapters import adapters
 from gscene.console import Reporter
 from gscene.contracts import contracts
 from gscene.deid_report import deid_report
 from gscene.deliveries import deliveries
 from gscene.demo import demo
 from gscene.doctor import doctor
+from gscene.features import features
+from gscene.migrate import migrate
 from gscene.pseudonymise import pseudonymise
+from gscene.pull import pull
+from gscene.quarantine import quarantine
 from gscene.run import run
+from gscene.subject import subject
 from gscene.trust import trust
 from gscene.up import up
 
@@ -38,6 +44,7 @@ def cli() -> None:
     First steps:
       gscene demo                                   a simulated province, end to end
       gscene run --sme-invoices DIR                 real VAT invoices, end to end
+      gscene subject report --provider-code CODE    what is held about somebody
       gscene up                                     Dagster and MLflow in the browser
       gscene doctor                                 is this machine ready?
     """
@@ -46,13 +53,19 @@ def cli() -> None:
 for command in (
     demo,
     run,
-    up,
-    doctor,
-    contracts,
-    deliveries,
-    trust,
+    pull,
     pseudonymise,
     deid_report,
+    subject,
+    up,
+    doctor,
+    features,
+    contracts,
+    migrate,
+    deliveries,
+    trust,
+    adapters,
+    quarantine,
 ):
     cli.add_command(command)
 

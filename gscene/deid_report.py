@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 )
 @click.option("--delimiter", default=",", show_default=True, help="Of a CSV file. 分隔符。")
 @click.option(
-    "--quasi", required=True, help="Quasi-identifiers: columns that others may know of a person. 准标识符。"
+    "--quasi",
+    help="Quasi-identifiers: columns that others may know of a person; a table's contract names them otherwise. 准标识符。",
 )
 @click.option("--sensitive", default="", help="Columns that a class must not give away. 敏感列。")
 @click.option("--subject", help="Column that says whose a row is: people are counted, not rows. 主体列。")
@@ -77,7 +78,7 @@ def deid_report(
     form: str | None,
     encoding: str,
     delimiter: str,
-    quasi: str,
+    quasi: str | None,
     sensitive: str,
     subject: str | None,
     release: str,
@@ -94,7 +95,7 @@ def deid_report(
     \b
     Examples:
       gscene deid-report --file out.csv --quasi region,age,industry --sensitive grade --release marketing
-      gscene deid-report --table raw/enterprise/tax_vat_return --period 2026-10 --quasi zero_return_flag --home var/demo
+      gscene deid-report --table raw/enterprise/tax_vat_return --period 2026-10 --home var/demo
       gscene deid-report --file out.csv --quasi region,age --cross region,age --release public
 
     Ends with 3 where the release is refused. Page and JSON hold counts alone, never a class or a cell.
@@ -104,11 +105,12 @@ def deid_report(
 
     if (table is None) == (file is None):
         raise click.UsageError("Give either --table or --file.")
+    named = _names(quasi or "") or _of_contract(table)
     crossed = _names(cross or "")
-    if crossed and (len(crossed) != 2 or not set(crossed) <= set(_names(quasi))):
+    if crossed and (len(crossed) != 2 or not set(crossed) <= set(named)):
         raise click.UsageError("--cross takes two of the quasi-identifiers: --cross region,age.")
     reporter = Reporter(as_json)
-    asked = Asked(_names(quasi), _names(sensitive), subject, Release(release), least_k)
+    asked = Asked(named, _names(sensitive), subject, Release(release), least_k)
     report = (
         _of_table(home, table, periods, asked, reporter)
         if table is not None
@@ -123,6 +125,18 @@ def deid_report(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _of_contract(table: str | None) -> tuple[str, ...]:
+    """The quasi-identifiers that the table's contract names."""
+    from expectations.contract import load_contracts
+
+    contract = load_contracts().get(table.rpartition("/")[2]) if table else None
+    columns = contract.columns.items() if contract else ()
+    named = tuple(name for name, column in columns if column.data_class == "quasi_id")
+    if not named:
+        raise click.UsageError("Name the quasi-identifiers: --quasi region,age.")
+    return named
 
 
 def _of_table(home: Path, table: str, periods: tuple[Month, ...], asked: Asked, reporter: Reporter) -> Report:

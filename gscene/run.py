@@ -85,6 +85,7 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
     for name, reason in done.untrained.items():
         reporter.say(f"Not trained / 未训练: {reason}")
         reporter.result.setdefault("untrained", {})[name] = reason
+    tell_ineligible(workplace, month, reporter)
     tell_models(workplace, done.models, month, reporter)
     tell_lists(workplace, month, reporter)
     out = workplace.settings.out
@@ -103,7 +104,7 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
 def _last_month(workplace) -> Month:  # type: ignore[no-untyped-def]
     with workplace.state.session() as session:
         taken = Delivery.state.in_(("RECEIVED", "ACCEPTED"))
-        last = session.scalar(select(func.max(Delivery.period)).where(taken))
+        last = session.scalar(select(func.max(Delivery.period)).where(taken, Delivery.lane == "live"))
     if last is None:
         raise GsceneError(
             f"{workplace.settings.home} has received no delivery.",
@@ -118,11 +119,14 @@ def tell_deliveries(workplace, reporter: Reporter) -> None:  # type: ignore[no-u
         key = (Delivery.subject, Delivery.table)
         totals = session.execute(
             select(*key, func.count(), func.sum(Delivery.rows_delivered), func.sum(Delivery.rows_accepted))
-            .where(Delivery.state == "ACCEPTED")
+            .where(Delivery.state == "ACCEPTED", Delivery.lane == "live")
             .group_by(*key)
         ).all()
         reasons = session.execute(
-            select(*key, LeftOut.reason, func.sum(LeftOut.rows)).join(LeftOut).group_by(*key, LeftOut.reason)
+            select(*key, LeftOut.reason, func.sum(LeftOut.rows))
+            .join(LeftOut)
+            .where(Delivery.lane == "live")
+            .group_by(*key, LeftOut.reason)
         ).all()
     rows = []
     for subject, table, deliveries, delivered, accepted in totals:
@@ -134,6 +138,30 @@ def tell_deliveries(workplace, reporter: Reporter) -> None:  # type: ignore[no-u
     header = ["table", "deliveries", "rows delivered", "accepted", "left out", "reasons"]
     reporter.table("Deliveries / 交付", header, rows)
     reporter.result["deliveries"] = [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def tell_ineligible(workplace, month: Month, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Who couldn't be used for what in this month, by stage, purpose, source and reason."""
+    from features.entitlement import REASONS
+    from features.ineligible import told_of
+
+    header = ["stage", "purpose", "source", "reason", "原因", "subjects"]
+    with workplace.state.session() as session:
+        rows = [
+            [
+                each.table,
+                each.purpose,
+                each.source or "(no row)",
+                REASONS[each.reason].en,
+                REASONS[each.reason].zh,
+                each.subjects,
+            ]
+            for each in told_of(session, str(month))
+        ]
+    # Every source of every stage stands in the Dagster pages and in --json; here whoever got no score and no place in training.
+    shown = [row for row in rows if row[2] == "(no row)"]
+    reporter.table("Not entitled / 无授权未使用", header, shown)
+    reporter.result["not_entitled"] = [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def tell_models(workplace, names: Sequence[str], month: Month, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]

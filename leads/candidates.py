@@ -54,7 +54,7 @@ def assemble(
     """One row per row of `subjects` (subject_no, subject_id), in its order, with the columns in `COLUMNS`.
 
     Each input has one row per subject_no at most: `acquisition` (propensity or uplift), `marketing_consent` and `risk_consent`
-    (from `leads.consent.consented`), `suppressions` (from `leads.suppression.suppressed`), `branches` (branch_id), `risk`
+    (from `leads.consent`), `suppressions` (from `features.suppression.suppressed`), `branches` (branch_id), `risk`
     (pd, grade), `contacts` (last_contact, the last day on which any campaign approached the subject). `holders` have one of
     the policy's holder products; `live_leads` stand on another list that hasn't expired. A risk score of a subject without
     risk consent is dropped here, so that nothing further on can see it. Grade and PD stay missing without a risk gate.

@@ -1,49 +1,52 @@
-"""Who has agreed to what, on a day, as far as the bank knew.
-
-Consent is per purpose and can be taken back at any time (PIPL art. 15); passing data from a platform to a bank needs separate
-consent (art. 23, domain rule L2), so a general notice doesn't count.
-"""
+"""Under which consent a subject may be approached: the rule is `features.entitlement`, here it meets a policy."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from core.purpose import Purpose
-from leads.register import as_known, day
+from core.purpose import ConsentKind, Purpose, strength
+from features.consent_registers import Consents
+from features.entitlement import ENTITLED, Demand, Entitlement, Question, in_force, reason_number
 
-#: Kinds of consent that allow a platform's data to be used by the bank.
-SUFFICIENT_KINDS = ("separate", "written")
+#: Kinds of consent that suffice to approach a subject unless a policy says otherwise.
+SUFFICIENT_KINDS: tuple[ConsentKind, ...] = ("separate", "written")
+
+
+def contact_demand(kinds: Collection[ConsentKind]) -> Demand:
+    """What approaching a subject asks for: the weakest of the kinds a policy admits, for whatever source."""
+    return Demand(min(kinds, key=strength))
 
 
 def consented(
-    register: pa.Table,
+    consents: Consents,
     purpose: Purpose,
     on: date,
-    cutoff: datetime,
-    kinds: Collection[str] = SUFFICIENT_KINDS,
+    kinds: Collection[ConsentKind] = SUFFICIENT_KINDS,
 ) -> pd.DataFrame:
-    """Subjects with a consent in force: subject_no (unique, sorted), consent_id, kind, valid_to.
+    """Subjects with a consent in force on a day: subject_no (unique, sorted), consent_id, kind, valid_to of the youngest.
 
-    `register` holds rows of raw/<subject>/consent_register of all months. In force: the latest version known at `cutoff` has
-    granted_at <= `on` < valid_to, isn't withdrawn, and is of one of `kinds`. Three points are decided against marketing:
-    a withdrawal counts from the moment the bank knows it, even if dated later than `on`; it ends every consent of the same
-    purpose granted up to that day, not only the one it names; and of several consents the youngest is cited.
+    `consents` as known at a moment: granted_at <= `on` < valid_to, not withdrawn, at least as strong as the weakest of `kinds`.
     """
-    entries = as_known(register, ["consent_id"], cutoff)
-    entries = entries[entries["purpose"] == str(purpose)]
-    refused_up_to = entries.groupby("subject_no")["withdrawn_at"].transform("max")
-    open_ended = entries["valid_to"].isna()
-    in_force = entries[
-        entries["kind"].isin(list(kinds))
-        & (entries["granted_at"] <= day(on))
-        & ((entries["valid_to"] > day(on)) | open_ended)
-        & entries["withdrawn_at"].isna()
-        & (refused_up_to.isna() | (entries["granted_at"] > refused_up_to))
-    ]
-    youngest = in_force.sort_values(["subject_no", "granted_at", "consent_id"], kind="stable")
-    youngest = youngest.drop_duplicates("subject_no", keep="last").reset_index(drop=True)
-    return youngest[["subject_no", "consent_id", "kind", "valid_to"]]
+    return in_force(consents, Question(purpose, contact_demand(kinds), on))
+
+
+def may_be_approached(
+    use: Entitlement, purpose: Purpose, kinds: Collection[ConsentKind], on: date
+) -> pd.DataFrame:
+    """`consented` by the registers as known at the month's cutoff, less whom the registers as known now take away."""
+    then = use.earlier or use
+    if then.registers.consents is None:
+        return pd.DataFrame({"subject_no": pd.Series(dtype="int32"), "consent_id": pd.Series(dtype="str")})
+    cited = consented(then.registers.consents, purpose, on, kinds)
+    cited = cited[cited["subject_no"] < use.subjects]
+    return cited[not_barred(use, purpose, contact_demand(kinds))[cited["subject_no"].to_numpy()]]
+
+
+def not_barred(use: Entitlement, purpose: Purpose, demand: Demand) -> np.ndarray:
+    """bool of shape (subjects,): entitled but for a suppression, which the rules of a list count under its own name."""
+    reasons = use.judged(purpose, demand)
+    return (reasons == ENTITLED) | (reasons == reason_number("suppressed"))

@@ -17,7 +17,6 @@ import pandas as pd
 from core.definition_file import Bilingual
 from core.errors import GsceneError
 from leads.policy import LeadPolicy
-from leads.register import day
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def product_holder() -> Rule:
 
 def contacted_recently(on: date, cool_off_days: int) -> Rule:
     """Approached by any campaign fewer than `cool_off_days` days before `on`."""
-    oldest = day(on - timedelta(days=cool_off_days))
+    oldest = np.datetime64(on - timedelta(days=cool_off_days), "D")
     return Rule(
         "contacted_recently",
         Bilingual(zh=f"{cool_off_days} 天内已联系", en=f"Contacted within {cool_off_days} days"),

@@ -27,15 +27,15 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipts
 from features.catalogue import FeatureSet
-from features.feature_store import read_features
+from features.entitlement import Demand, Entitlement, Entitlements
+from features.feature_store import usable_features
+from features.suppression import suppressed
 from leads.candidates import assemble
-from leads.consent import consented
-from leads.eligibility import Rule, standard_rules
+from leads.consent import may_be_approached, not_barred
 from leads.keyed_hash import LeadKey
 from leads.lead_list import LeadList, build_list
 from leads.policy import LeadPolicy
 from leads.publication import publish
-from leads.suppression import suppressed
 from leads.talking_points import FOLDER as PHRASES
 from leads.talking_points import load_phrases, talking_points
 from sources.versions import resolver
@@ -89,7 +89,7 @@ def list_monthly(
     feature_set: FeatureSet,
     as_of: Month,
     *,
-    schemas: Mapping[str, TableSchema],
+    entitlements: Entitlements,
     store: TableStore,
     state: StateDatabase,
     settings: Settings,
@@ -98,8 +98,8 @@ def list_monthly(
 ) -> Listed:
     """Build and publish the list of one month, once: a campaign month that has a list keeps it.
 
-    Registers are read as known at the month's cutoff. GateRefused where the cutoff lies ahead, scores are stale or a register
-    isn't vouched for by a receipt.
+    Registers are read as known at the month's cutoff; whom a withdrawal or suppression that is known now takes away isn't
+    listed either. GateRefused where the cutoff lies ahead, scores are stale or a register isn't vouched for by a receipt.
     """
     require_past(clock, as_of, settings.cutoff_days)
     campaign = f"{policy.policy}-{as_of}"
@@ -108,7 +108,9 @@ def list_monthly(
         known = session.scalars(query.order_by(PublishedList.generated_at)).first()
     if known is not None:
         return _listed(known, store, policy, as_of, repeated=True)
-    knowledge = Knowledge(policy, as_of, store, state, schemas, settings.cutoff_days)
+    use = entitlements.for_use(as_of, list_day(as_of, settings.cutoff_days))
+    schemas = {name: contract.schema() for name, contract in entitlements.contracts.items()}
+    knowledge = Knowledge(policy, as_of, store, state, schemas, use, settings.cutoff_days)
     candidates, why_now, model_version = _candidates(
         policy, scores, feature_set, campaign, knowledge, settings, registry
     )
@@ -116,7 +118,7 @@ def list_monthly(
     on = list_day(as_of, settings.cutoff_days)
     leads = build_list(
         candidates, policy, campaign_id=campaign, list_version=version, on=on, key=LeadKey.load(settings.keys),
-        model_version=model_version, generated_at=clock.now(), why_now=why_now, rules=rules_of(policy, on),
+        model_version=model_version, generated_at=clock.now(), why_now=why_now,
     )  # fmt: skip
     if leads.rows.empty:
         with state.session() as session:
@@ -157,14 +159,6 @@ def _publish(
         )
 
 
-def rules_of(policy: LeadPolicy, on: date) -> list[Rule]:
-    """The policy's rules; where consent is asked for at the first contact, the rules on registered consent don't apply."""
-    rules = standard_rules(policy, on)
-    if policy.consent_basis == "register":
-        return rules
-    return [rule for rule in rules if rule.reason not in ("no_marketing_consent", "no_risk_consent")]
-
-
 @dataclass
 class Knowledge:
     """What the bank knew at the cutoff of a month, register by register; remembers which partitions were read."""
@@ -174,6 +168,7 @@ class Knowledge:
     store: TableStore
     state: StateDatabase
     schemas: Mapping[str, TableSchema]
+    use: Entitlement
     cutoff_days: int
     used: list[Partition] = field(default_factory=list)
 
@@ -251,28 +246,48 @@ def _candidates(
         everyone.assign(pd=UNTESTED_PROPENSITY, model_version="") if scores.acquisition is None else None
     )
     acquired = _scored(knowledge, str(scores.acquisition)) if acquired is None else acquired
-    suppression, customers = knowledge.rows("suppression"), knowledge.frame("bk_customer", latest_only=True)
+    customers = knowledge.frame("bk_customer", latest_only=True)
+    consent, risk_consent = _consents(knowledge, everyone, on)
     if policy.consent_basis == "register":
-        register = knowledge.rows("consent_register")
-        if register is None:
-            register = knowledge.schemas["consent_register"].arrow_with_envelope().empty_table()
-        consent = consented(register, Purpose.MARKETING, on, knowledge.cutoff, policy.consent_kinds)
-        risk_consent = consented(register, Purpose.RISK, on, knowledge.cutoff, policy.consent_kinds)
         branches = customers[["subject_no", "branch_id"]].drop_duplicates("subject_no")
     else:
-        consent = risk_consent = everyone.assign(consent_id=ASK_FIRST)
         branches = everyone.assign(branch_id="unassigned")
-    none = pd.DataFrame({"subject_no": pd.Series(dtype="int32")})
     candidates = assemble(
         subjects, policy, campaign_id=campaign, on=on, key=key,
         acquisition=acquired[["subject_no", "pd"]].rename(columns={"pd": "propensity"}),
         marketing_consent=consent, risk_consent=risk_consent,
-        suppressions=none if suppression is None else suppressed(suppression, on, knowledge.cutoff),
+        suppressions=_suppressions(knowledge, on),
         branches=branches, risk=risk, holders=_holders(knowledge), contacts=_contacts(knowledge),
         live_leads=_live(store, policy, as_of, on),
     )  # fmt: skip
     versions = sorted({*acquired["model_version"], *risk["model_version"]} - {""})
-    return candidates, _why_now(store, policy, feature_set, as_of), ",".join(versions)
+    return candidates, _why_now(knowledge, feature_set), ",".join(versions)
+
+
+def _consents(knowledge: Knowledge, everyone: pd.DataFrame, on: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Consents to marketing and to risk assessment that subjects may be listed under."""
+    policy, use = knowledge.policy, knowledge.use
+    knowledge.used += [part for part in (use.earlier or use).registers.used if part not in knowledge.used]
+    if policy.consent_basis == "register":
+        kinds = policy.consent_kinds
+        return may_be_approached(use, Purpose.MARKETING, kinds, on), may_be_approached(
+            use, Purpose.RISK, kinds, on
+        )
+    # Consent is asked for at the first contact; whoever has said no already isn't asked again.
+    asked = everyone.assign(consent_id=ASK_FIRST)
+    given = [
+        asked[not_barred(use, purpose, Demand("none"))[asked["subject_no"].to_numpy()]]
+        for purpose in (Purpose.MARKETING, Purpose.RISK)
+    ]
+    return given[0], given[1]
+
+
+def _suppressions(knowledge: Knowledge, on: date) -> pd.DataFrame:
+    """Suppressed as known at the month's cutoff or as known now."""
+    use = knowledge.use
+    then = suppressed((use.earlier or use).registers.suppressions, on)
+    now = suppressed(use.registers.suppressions, on, until=use.until)
+    return pd.concat([then, now]).drop_duplicates("subject_no").sort_values("subject_no", ignore_index=True)
 
 
 def _scored(knowledge: Knowledge, table: str) -> pd.DataFrame:
@@ -282,14 +297,15 @@ def _scored(knowledge: Knowledge, table: str) -> pd.DataFrame:
     return knowledge.store.read(table, [made[1]], columns=columns).to_pandas()
 
 
-def _why_now(
-    store: TableStore, policy: LeadPolicy, feature_set: FeatureSet, as_of: Month
-) -> pd.DataFrame | None:
+def _why_now(knowledge: Knowledge, feature_set: FeatureSet) -> pd.DataFrame | None:
     permitted = feature_set.for_purpose(Purpose.MARKETING)
     if not permitted:
         return None
-    book = load_phrases(PHRASES / f"{policy.subject}.yaml", permitted)
-    return talking_points(read_features(store, feature_set, [as_of]).reset_index(), book)
+    book = load_phrases(PHRASES / f"{knowledge.policy.subject}.yaml", permitted)
+    usable = usable_features(
+        knowledge.store, feature_set, [knowledge.as_of], Purpose.MARKETING, knowledge.use
+    )
+    return talking_points(usable.frame.reset_index(), book)
 
 
 def _list_version(

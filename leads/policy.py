@@ -80,7 +80,8 @@ class LeadPolicy(Definition):
     """What `leads/policies/<policy>.yaml` holds. `basis`: what the acquisition score estimates.
 
     `consent_basis`: `register` lists only subjects with a consent in the register; `ask_first` is for feeds without a register,
-    under the subject's own query authorisation: every row says so, and nothing is offered before consent is given.
+    under the subject's own query authorisation: every row says so, and nothing is offered before consent is given. Whoever has
+    withdrawn is on no list under either. A consent as strong as the weakest of `consent_kinds` will do.
     """
 
     policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

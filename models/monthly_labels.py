@@ -7,8 +7,8 @@ corrections of account records don't rewrite history.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -16,11 +16,13 @@ from core.clock import Clock
 from core.derivation import record_derivation
 from core.errors import GsceneError
 from core.months import Month, knowledge_cutoff
+from core.purpose import Purpose
 from core.state import StateDatabase
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipt
+from features.entitlement import ENTITLED, Entitlement, Entitlements, counts
 from models.definition import AccountDpdLabel, BankOutcomeLabel, CampaignResponseLabel, Label
 from models.labels import Outcomes, account_outcomes, bank_outcomes, campaign_outcomes
 from sources.versions import resolver
@@ -51,11 +53,16 @@ def build_labels(
     clock: Clock,
     kind: SubjectKind,
     label: Label,
-    schemas: Mapping[str, TableSchema],
     as_of: Month,
-    cutoff_days: int,
+    entitlements: Entitlements,
 ) -> Outcomes:
-    """Compute and store the outcomes of one as-of month; GateRefused where no receipt vouches for a month of the sources."""
+    """Compute and store the outcomes of one as-of month; GateRefused where no receipt vouches for a month of the sources.
+
+    Outcomes of subjects whose records of a source may not be used now for the label's purpose - the bank's own records need no
+    consent, but a withdrawn purpose bars them too - are left out and counted among the steps.
+    """
+    cutoff_days = entitlements.cutoff_days
+    schemas = {name: contract.schema() for name, contract in entitlements.contracts.items()}
     last = as_of.plus(_window(label))
     frames, inputs = {}, []
     for table in source_tables(label):
@@ -68,7 +75,7 @@ def build_labels(
             require_receipt(state, store, name, period)
         inputs += [(name, period) for period in periods]
         frames[table] = _known(store, state, schemas[table], name, periods, last, cutoff_days)
-    outcomes = _outcomes(label, frames, as_of, last, cutoff_days)
+    outcomes = _usable(_outcomes(label, frames, as_of, last, cutoff_days), label, entitlements.for_use(last))
     rows = outcomes.table.sort_values("subject_no")
     store.replace(
         label_table(kind, label),
@@ -79,6 +86,20 @@ def build_labels(
         state, store, clock, (label_table(kind, label), str(as_of)), inputs, label_recipe(label)
     )
     return outcomes
+
+
+def purpose_of(label: Label) -> Purpose:
+    """What an outcome is looked at for: responses for marketing, everything else for risk."""
+    return Purpose.MARKETING if isinstance(label, CampaignResponseLabel) else Purpose.RISK
+
+
+def _usable(outcomes: Outcomes, label: Label, use: Entitlement) -> Outcomes:
+    numbers = outcomes.table["subject_no"].to_numpy(dtype="int64")
+    reasons = np.zeros(len(numbers), dtype=np.int8)
+    for table in source_tables(label):
+        reasons = np.maximum(reasons, use.reasons(purpose_of(label), table)[numbers])
+    left_out = {f"left out: {reason}": subjects for reason, subjects in counts(reasons).items()}
+    return Outcomes(outcomes.table[reasons == ENTITLED], outcomes.steps | left_out)
 
 
 def read_labels(store: TableStore, kind: SubjectKind, label: Label, as_of: list[Month]) -> pd.DataFrame:

@@ -13,14 +13,18 @@ import pyarrow.csv
 from core.clock import Clock
 from core.derivation import record_derivation, require_fresh_content
 from core.months import Month, knowledge_cutoff
+from core.purpose import Purpose
 from core.settings import Settings
 from core.state import StateDatabase
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from features.catalogue import FeatureSet
-from features.feature_store import read_features
+from features.entitlement import Entitlements
+from features.feature_store import feature_recipe, usable_features
+from features.ineligible import Ineligible, keep
 from models.artefact import load_bundle
 from models.definition import ModelDefinition
+from models.marks import require_trained_again
 from models.monthly_training import latest_version
 from models.scoring import score
 
@@ -38,13 +42,15 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Scored:
-    """What one scoring gave: rows, mean probability, rows by grade (1 best), version used, and the written file."""
+    """What one scoring gave: rows, mean probability, rows by grade (1 best), version used, the written file, and who wasn't
+    scored for want of consent."""
 
     rows: int
     mean_pd: float
     by_grade: dict[int, int]
     model_version: str
     file: Path
+    ineligible: Ineligible
 
 
 def score_table(definition: ModelDefinition) -> str:
@@ -62,16 +68,22 @@ def score_monthly(
     settings: Settings,
     registry: SubjectRegistry,
     clock: Clock,
+    entitlements: Entitlements,
 ) -> Scored:
     """Score the features of `as_of` with the newest version trained by then. The bundle must be the recorded one, byte for byte.
+
+    Only subjects who may be used for the model's purpose now are scored, and only from sources that may.
 
     For a marketing model `pd` is the probability of a response. GateRefused where the features are stale.
     """
     features = (feature_set.table, str(as_of))
-    require_fresh_content(state, store, features, feature_set.sha256)
+    require_fresh_content(state, store, features, feature_recipe(feature_set, entitlements.contracts))
     version = latest_version(state, definition.name, as_of)
+    require_trained_again(state, version, clock)
     bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
-    scored = score(bundle, read_features(store, feature_set, [as_of]), threads=settings.threads)
+    purpose = Purpose(definition.purpose)
+    usable = usable_features(store, feature_set, [as_of], purpose, entitlements.for_use(as_of))
+    scored = score(bundle, usable.frame, threads=settings.threads)
     name = f"{definition.name}/{version.training_month}-{version.bundle_sha256[:12]}"
     rows = scored.sort_values("subject_no").assign(
         model_version=name, knowledge_cutoff=pd.Timestamp(knowledge_cutoff(as_of, settings.cutoff_days))
@@ -81,6 +93,8 @@ def score_monthly(
     record_derivation(
         state, store, clock, (score_table(definition), str(as_of)), [features], version.bundle_sha256
     )
+    with state.session() as session:
+        keep(session, score_table(definition), str(as_of), usable.ineligible)
     file = settings.out / "scores" / definition.name / f"{as_of}.csv"
     write_scores(file, rows, as_of, registry)
     return Scored(
@@ -91,6 +105,7 @@ def score_monthly(
         },
         model_version=name,
         file=file,
+        ineligible=usable.ineligible,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -19,7 +19,9 @@ from core.settings import Settings
 from core.state import ModelVersion, StateDatabase
 from core.table_store import TableStore
 from features.catalogue import FeatureSet
-from features.feature_store import read_features
+from features.entitlement import Entitlements
+from features.feature_store import UsableFeatures, feature_recipe, usable_features
+from features.ineligible import NO_ROW, keep
 from models.artefact import load_bundle, write_bundle
 from models.definition import (
     AccountDpdLabel,
@@ -35,6 +37,7 @@ from models.sample import build_sample
 from models.training import train
 from models.training_record import TrainingInputs, TrainingRecord
 from models.vintages import VintagePlan, plan_vintages
+from sources.erased import last_erasure, require_no_erasure_since
 
 #: Months of campaigns that an acquisition model learns from.
 CAMPAIGN_MONTHS = 12
@@ -77,22 +80,28 @@ def train_monthly(
     settings: Settings,
     clock: Clock,
     progress: Progress,
+    entitlements: Entitlements,
 ) -> Trained:
     """Train with what was known in month `as_of`; running it again on the same data gives the same bundle and one record.
 
-    Raises GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
+    The sample holds only subjects who may be used for the model's purpose now, and of them only sources that may. Raises
+    GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
     """
+    erasures = last_erasure(state)
     features_from = _first_month(store, feature_set)
     months, plan = vintages_of(definition, as_of, features_from)
     table = label_table(definition.subject, definition.label)
     months = [month for month in months if str(month) in store.partitions(table)] if plan is None else months
-    recipes = {feature_set.table: feature_set.sha256, table: label_recipe(definition.label)}
+    features = feature_recipe(feature_set, entitlements.contracts)
+    recipes = {feature_set.table: features, table: label_recipe(definition.label)}
     for name, recipe in recipes.items():
         for month in months:
             require_fresh_content(state, store, (name, str(month)), recipe)
     outcomes = read_labels(store, definition.subject, definition.label, months)
-    columns = feature_set.for_purpose(Purpose(definition.purpose))
-    sample = build_sample(read_features(store, feature_set, months), outcomes, columns)
+    use = entitlements.for_use(as_of)
+    usable = usable_features(store, feature_set, months, Purpose(definition.purpose), use)
+    sample = build_sample(usable.frame, outcomes)
+    sample = replace(sample, steps=_barred(usable) | sample.steps)
     inputs = TrainingInputs(
         training_month=str(as_of),
         tables={name: store.version(name) for name in (feature_set.table, table)},
@@ -109,7 +118,19 @@ def train_monthly(
         threads=settings.threads,
         progress=progress,
     )
+    require_no_erasure_since(state, erasures, definition.name)
+    with state.session() as session:
+        keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
     return _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)
+
+
+def _barred(usable: UsableFeatures) -> dict[str, int]:
+    """Rows of features that no consent lets in, by reason: the first steps of a sample."""
+    return {
+        f"feature rows without entitlement: {reason}": rows
+        for _, source, reason, rows in usable.ineligible.rows
+        if source == NO_ROW
+    }
 
 
 def latest_version(state: StateDatabase, name: str, by: Month) -> ModelVersion:

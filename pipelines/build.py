@@ -10,6 +10,7 @@ import dagster as dg
 from core.errors import GsceneError
 from core.subject import SubjectKind
 from core.telemetry import quiet
+from leads.lineage import check_list
 from leads.monthly_list import Scores
 from leads.policy import load_policies
 from models.definition import Label
@@ -20,6 +21,8 @@ from pipelines.label_assets import label_asset
 from pipelines.lead_assets import lead_asset
 from pipelines.model_assets import model_asset, score_asset
 from pipelines.plausibility_checks import plausibility_check
+from pipelines.pull_job import pull, pull_schedule
+from pipelines.quarantine_checks import quarantine_check
 from pipelines.raw_assets import raw_asset, suite_check
 from pipelines.sensors import waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
@@ -53,8 +56,8 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=jobs(),
-        schedules=schedules(),
+        jobs=[*jobs(), pull],
+        schedules=[*schedules(), pull_schedule()],
         sensors=[waiting_deliveries(default_home)],
         resources={"workplace": resource},
         executor=dg.in_process_executor,
@@ -63,6 +66,7 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
 
 def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
     assets, checks = [], []
+    fed = {(adapter.target, adapter.subject) for adapter in plan.adapters.values()}
     for contract in plan.contracts.values():
         for owner in contract.owners:
             probes = plan.probes.get(contract.table, ())
@@ -70,6 +74,8 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
             checks.append(suite_check(contract, owner, probes))
             if probes:
                 checks.append(plausibility_check(contract, owner, probes))
+            if (contract.table, owner) in fed:
+                checks.append(quarantine_check(contract, owner))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
     labels: dict[tuple[SubjectKind, str], Label] = {}
@@ -85,6 +91,8 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
         assets += [model_asset(definition, feature_set), score_asset(definition, feature_set)]
     for name, policy in load_policies().items():
         features, risk, acquisition, registers = LISTS[name]
+        acquired = plan.models[acquisition] if acquisition is not None else None
+        check_list(policy, plan.models[risk], acquired, registers, plan.schemas)
         assets.append(
             lead_asset(
                 policy, _scores(policy.subject, risk, acquisition), plan.feature_sets[features], registers

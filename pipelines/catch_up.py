@@ -24,6 +24,7 @@ from pipelines.asset_style import asset_key
 from pipelines.build import LISTS
 from pipelines.launch import launch
 from pipelines.workplace import Workplace
+from sources.erased import require_finished
 from sources.month_intake import accepted_rows, waiting_months
 from sources.versions import accepted_by_period
 
@@ -107,6 +108,7 @@ def _take_in(workplace: Workplace, keys: Sequence[dg.AssetKey], first: Month, la
 def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     """Everything that the delivered tables allow, as of one month. Raises what an asset raises; GateRefused while the
     month's knowledge cutoff lies ahead, because what would be known by then isn't known yet."""
+    require_finished(workplace.state)
     require_past(workplace.clock, as_of, workplace.settings.cutoff_days)
     take_in_waiting(workplace)
     models = [model for model in workplace.blueprint.models.values() if _has_sources(workplace, model)]

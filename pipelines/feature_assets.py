@@ -6,7 +6,7 @@ from core.definition_file import Bilingual
 from features.catalogue import FeatureSet
 from features.feature_store import build_features
 from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
-from pipelines.metadata import numbers
+from pipelines.metadata import ineligible, numbers
 from pipelines.partitions import months_of
 from pipelines.workplace import Workplace
 
@@ -43,18 +43,16 @@ def feature_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
                     workplace.clock,
                     feature_set,
                     month,
-                    workplace.settings.cutoff_days,
+                    workplace.entitlements(feature_set.subject),
                 )
-                context.add_asset_metadata(
-                    numbers(
-                        {
-                            "subjects": built.rows,
-                            "features": built.features,
-                            "missing_share": built.missing_share,
-                        }
-                    ),
-                    partition_key=str(month),
+                told = numbers(
+                    {
+                        "subjects": built.rows,
+                        "features": built.features,
+                        "missing_share": built.missing_share,
+                    }
                 )
+                context.add_asset_metadata(told | ineligible(built.ineligible), partition_key=str(month))
                 stage.advance(note=str(month))
 
     return features

@@ -45,8 +45,7 @@ def label_asset(kind: SubjectKind, label: Label) -> dg.AssetsDefinition:
         with workplace.progress.stage(f"labels/{kind}/{label.kind}", len(months)) as stage:
             for month in months:
                 outcomes = build_labels(
-                    workplace.store, workplace.state, workplace.clock, kind, label, workplace.blueprint.schemas, month,
-                    workplace.settings.cutoff_days,
+                    workplace.store, workplace.state, workplace.clock, kind, label, month, workplace.entitlements(kind),
                 )  # fmt: skip
                 counts = outcomes.table["outcome"].value_counts().to_dict()
                 told = numbers({str(name): int(count) for name, count in counts.items()})

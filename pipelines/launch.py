@@ -31,11 +31,13 @@ def launch(workplace: Workplace, assets: Sequence[dg.AssetKey], first: Month, la
     An expected failure inside an asset comes out as it was raised; a failed blocking check is a GsceneError that names the
     months and the rules.
     """
-    from dagster._core.errors import DagsterAssetCheckFailedError
+    from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
     from pipelines.build import build_definitions
 
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    # What Ctrl-C breaks off is told in one line by the command, not at length by whoever was closing a connection.
+    for name in ("dagster", "sqlalchemy.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     home = prepare_instance(workplace.settings.dagster_home)
     with (
         warnings.catch_warnings(),
@@ -58,6 +60,8 @@ def launch(workplace: Workplace, assets: Sequence[dg.AssetKey], first: Month, la
             )
         except DagsterAssetCheckFailedError as error:
             raise _broken_contract(workplace, assets, first, last) or GsceneError(str(error)) from None
+        except DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
     if not result.success:
         raise GsceneError(
             f"run {result.run_id} failed.",

@@ -47,7 +47,7 @@ def lead_asset(
     def leads(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         for month in months_of(context):
             listed = list_monthly(
-                policy, scores, feature_set, month, schemas=workplace.blueprint.schemas,
+                policy, scores, feature_set, month, entitlements=workplace.entitlements(policy.subject),
                 store=workplace.store, state=workplace.state, settings=workplace.settings,
                 registry=workplace.registry(policy.subject), clock=workplace.clock,
             )  # fmt: skip

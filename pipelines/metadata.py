@@ -9,6 +9,9 @@ from typing import Any
 
 import dagster as dg
 
+from features.entitlement import REASONS
+from features.ineligible import Ineligible
+
 #: A picture in the event log is kept for ever; 40 kB is a small chart.
 PICTURE_LIMIT = 40_000
 
@@ -27,6 +30,18 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
     return {title: dg.MetadataValue.md("\n".join(lines))}
+
+
+def ineligible(told: Ineligible) -> dict[str, Any]:
+    """How many subjects had no consent for what: numbers of subjects, by purpose, source and reason."""
+    rows = [
+        [purpose, source or "(no row / 整行剔除)", f"{REASONS[reason].en} / {REASONS[reason].zh}", subjects]
+        for purpose, source, reason, subjects in told.rows
+    ]
+    counted = numbers({"subjects_without_entitlement": told.without_any})
+    return counted | (
+        table("not entitled", ["purpose", "source", "reason", "subjects"], rows) if rows else {}
+    )
 
 
 def bars(title: str, labels: Sequence[str], values: Sequence[float]) -> dict[str, Any]:

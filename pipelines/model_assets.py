@@ -6,7 +6,7 @@ from core.definition_file import Bilingual
 from features.catalogue import FeatureSet
 from models.definition import ModelDefinition
 from pipelines.asset_style import RISK_TEAM, asset_key, describe, style
-from pipelines.metadata import bars, numbers, table
+from pipelines.metadata import bars, ineligible, numbers, table
 from pipelines.partitions import months_of
 from pipelines.workplace import Workplace
 
@@ -49,6 +49,7 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
             trained = train_monthly(
                 definition, feature_set, month, store=workplace.store, state=workplace.state,
                 settings=workplace.settings, clock=workplace.clock, progress=workplace.progress,
+                entitlements=workplace.entitlements(definition.subject),
             )  # fmt: skip
             metrics = trained.record.metrics()
             told = numbers(
@@ -97,8 +98,10 @@ def score_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
             scored = score_monthly(
                 definition, feature_set, month, store=workplace.store, state=workplace.state,
                 settings=workplace.settings, registry=workplace.registry(definition.subject), clock=workplace.clock,
+                entitlements=workplace.entitlements(definition.subject),
             )  # fmt: skip
             told = numbers({"subjects": scored.rows, "mean_pd": scored.mean_pd})
+            told |= ineligible(scored.ineligible)
             told |= table("grades", ["grade", "subjects"], list(scored.by_grade.items()))
             told |= bars(
                 "subjects by grade", [str(g) for g in scored.by_grade], list(scored.by_grade.values())

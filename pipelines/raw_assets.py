@@ -12,6 +12,7 @@ from pipelines.asset_style import asset_key, describe, style
 from pipelines.metadata import bars, numbers, table
 from pipelines.partitions import as_of_months, months_of
 from pipelines.plausibility_checks import findings_on
+from pipelines.quarantine_checks import held_in, told_of_held
 from pipelines.workplace import Workplace
 from sources.month_intake import MonthTaken, take_in_month
 
@@ -39,7 +40,8 @@ def raw_asset(contract: Contract, owner: TableOwner) -> dg.AssetsDefinition:
                     keys=workplace.settings.keys, clock=workplace.clock,
                 )  # fmt: skip
                 rows.append(taken.accepted)
-                context.add_asset_metadata(_told(taken), partition_key=str(month))
+                held = told_of_held(held_in(workplace, contract, owner, month))
+                context.add_asset_metadata(_told(taken) | held, partition_key=str(month))
                 stage.advance(note=str(month))
         if len(months) > 1:
             context.add_asset_metadata(bars("rows by month", [str(m) for m in months], rows))

@@ -17,8 +17,11 @@ from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
 from expectations.plausibility import Probe, load_probes
 from features.catalogue import FeatureSet, load_catalogue
+from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
 from models.definition import ModelDefinition, load_model_definitions
+from models.lineage import check_model
+from rights.installation import Installation
 from sources.adapter import Adapter, load_adapters
 
 
@@ -45,12 +48,15 @@ def blueprint() -> Blueprint:
     contracts = load_contracts()
     schemas = {name: contract.schema() for name, contract in contracts.items()}
     facts = load_all_facts(schemas)
+    feature_sets, models = load_catalogue(facts, schemas), load_model_definitions()
+    for model in models.values():
+        check_model(model, feature_sets, schemas)
     return Blueprint(
         contracts=contracts,
         adapters=load_adapters(schemas),
         facts=facts,
-        feature_sets=load_catalogue(facts, schemas),
-        models=load_model_definitions(),
+        feature_sets=feature_sets,
+        models=models,
         probes=load_probes(),
     )
 
@@ -86,6 +92,24 @@ class Workplace:
         """The definitions of the checkout."""
         return blueprint()
 
+    def entitlements(self, kind: SubjectKind) -> Entitlements:
+        """Who of one kind may be used for what."""
+        return Entitlements(
+            kind, self.store, self.state, self.blueprint.contracts, self.clock, self.settings.cutoff_days
+        )
+
+    def installation(self) -> Installation:
+        """The home with its definitions, for access and erasure."""
+        plan = self.blueprint
+        return Installation(
+            self.settings, self.store, self.state, self.clock, self.progress, plan.contracts, plan.adapters,
+            plan.feature_sets, plan.models,
+        )  # fmt: skip
+
     def registry(self, owner: TableOwner) -> SubjectRegistry:
         """Subject numbers of one kind; those of `shared` stay empty, as no row of a shared table is about a subject."""
         return self._registries.setdefault(owner, SubjectRegistry(self.store, owner))
+
+    def trial_registry(self, owner: TableOwner) -> SubjectRegistry:
+        """Subject numbers of one kind on the trial lane."""
+        return SubjectRegistry(self.store, owner, "trial")

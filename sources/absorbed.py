@@ -17,7 +17,7 @@ from core.table_schema import ColumnType, TableSchema
 from sources import cells
 from sources.adapter import Adapter, ColumnRule
 from sources.convert import DeliveredRows
-from sources.written_dates import DateForm, read_day
+from sources.written_dates import DateForm, read_moments
 
 #: Kinds, in the order of the catalogue's faults.
 KEY_FORM = "key_form"
@@ -63,9 +63,10 @@ def _of_column(
     if kind in (ColumnType.DATE, ColumnType.TIME):
         sentinel = _is_in(trimmed, [*adapter.sentinels.null, *adapter.sentinels.open_end])
         yield SENTINEL_DATE, sentinel
-        first = DateForm.of(rule.parse[0]) if rule.parse else None
-        other = [first is not None and read_day(text, [first]) is None for text in trimmed.to_pylist()]
-        yield OTHER_DATE_FORM, np.array(other, dtype=bool) & ~absent & ~sentinel
+        # Where one form is declared, whatever can be read has it.
+        if len(rule.parse) > 1:
+            other = np.isnat(read_moments(trimmed, [DateForm.of(rule.parse[0])]))
+            yield OTHER_DATE_FORM, other & ~absent & ~sentinel
     if codes:
         coded = [code for code in codes if code.isascii()]
         # Where a meaning has a code of its own, its label stands for it; a dialect may also have labels alone.

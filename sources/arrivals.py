@@ -29,10 +29,11 @@ from core.definition_file import Definition
 from core.errors import GsceneError, Refusal
 from core.kill_point import kill_point
 from core.months import Month
-from core.state import Delivery, StateDatabase
+from core.state import Delivery, Redaction, StateDatabase
 from sources.delivery import MANIFEST_NAME, NAME, DeliveryFolder, read_delivery
 from sources.delivery_receipt import write_receipts
 from sources.ledger import REFUSED, audit, enter, recorded_refusal
+from sources.migration.lanes import lane_of
 from sources.sequence import admit_what_waited, check_number, hold_where_gapped
 from sources.signature import SIGNATURE_NAME, check_signature
 
@@ -144,6 +145,9 @@ def receive(
 def _receive(
     arrival: Arrival, archive: Path, state: StateDatabase, clock: Clock, trust: Path
 ) -> tuple[int, Refusal | None]:
+    redacted = _redacted(state, arrival)
+    if redacted is not None:
+        return redacted, None
     try:
         delivery = read_delivery(arrival.folder)
         signature = arrival.folder / SIGNATURE_NAME
@@ -157,7 +161,25 @@ def _receive(
     content = _archived(delivery, archive, signed_by is not None)
     kill_point("receive.after_archive")
     with _one_at_a_time(archive), state.session() as session:
+        for digest in content:
+            if session.get(Redaction, digest) is not None:
+                # These very bytes came before and subjects have been erased from them: what was left of them counts.
+                (archive / digest).unlink(missing_ok=True)
         return _entered(session, clock, arrival, _described(delivery, arrival, content, signed_by))
+
+
+def _redacted(state: StateDatabase, arrival: Arrival) -> int | None:
+    """The accepted delivery of this very manifest, where subjects have been erased from its archived bytes: those bytes aren't
+    looked at again.
+    """
+    with state.session() as session:
+        query = select(Delivery).where(
+            Delivery.manifest_sha256 == _manifest_sha256(arrival.folder), Delivery.state != REFUSED
+        )
+        for entry in session.scalars(query):
+            if any(session.get(Redaction, digest) is not None for digest in entry.archive.split()):
+                return entry.delivery_no
+    return None
 
 
 def _entered(session: Session, clock: Clock, arrival: Arrival, entry: Delivery) -> tuple[int, Refusal | None]:
@@ -167,13 +189,23 @@ def _entered(session: Session, clock: Clock, arrival: Arrival, entry: Delivery) 
         if again and (other.state != REFUSED or other.received_at == arrival.at):
             return _repeated(session, clock, arrival, other)
     standing = next((other for other in same if other.state != REFUSED), None)
-    refusal = _conflict(standing) if standing is not None else check_number(session, entry)
+    refusal = _put_on_lane(session, entry)
+    refusal = refusal or (_conflict(standing) if standing is not None else check_number(session, entry))
     enter(session, clock, entry, refusal)
     if refusal is None and entry.sequence is not None:
         hold_where_gapped(session, clock, entry)
     if entry.sequence is not None:
         admit_what_waited(session, clock, entry, arrival.at)
     return entry.delivery_no, refusal
+
+
+def _put_on_lane(session: Session, entry: Delivery) -> Refusal | None:
+    """Live, or on trial while a platform migration says so; the refusal where its source has been retired."""
+    try:
+        entry.lane = lane_of(session, entry.source)
+    except Refusal as retired:
+        return retired
+    return None
 
 
 def _conflict(standing: Delivery) -> Refusal:

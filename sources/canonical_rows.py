@@ -15,7 +15,7 @@ from sources.adapter_lint import derivation_order
 from sources.column_reader import ColumnReader, ReadColumn, outside
 from sources.column_rule import Reading
 from sources.derived_columns import derived
-from sources.grain import group_numbers, taken
+from sources.grain import group_numbers, repeated, taken
 from sources.hold_reasons import Reason
 from sources.holding import Holding
 from sources.row_checks import inconsistent
@@ -121,7 +121,7 @@ class CanonicalRows:
     def judge(self, shape: Shape, rows: np.ndarray) -> None:
         """Hold or refuse rows for what single cells say; a row that withdraws its key is judged by its key alone."""
         if self._adapter.key is not None:
-            key = self._reader.key()
+            key = self._reader.key
             self._judge_cells(key, rows, None, None)
         named: dict[str, np.ndarray] = {}
         for name, column in self._columns.items():
@@ -204,7 +204,7 @@ class CanonicalRows:
                     )
         codes = None
         if self._adapter.key is not None:
-            key = self._reader.key()
+            key = self._reader.key
             codes = key.values.take(pa.array(self._at(key.source, source)))
         return Rows(columns, codes, source, deleted, self._names)
 
@@ -330,23 +330,42 @@ class CanonicalRows:
         if not self._key_columns_there() or not self._schema.unique_per_delivery or not len(made):
             return
         keys = self._key_table(made)
-        names = keys.column_names
-        counted = keys.append_column("row", pa.array(np.arange(len(made), dtype=np.int64)))
-        groups = counted.group_by(names).aggregate([("row", "count"), ("row", "max")])
-        twice = groups.filter(pc.greater(groups.column("row_count"), 1))
-        if not twice.num_rows:
+        places, different = self._key_places(made, keys)
+        several = repeated(places, different)
+        if not several.any():
             return
-        numbers, _ = group_numbers(keys)
-        several = np.bincount(numbers)[numbers] > 1
         faults = np.where(several, Reason.DUPLICATE_KEY, Reason.GOOD).astype(np.uint8)
         if "duplicate_key" not in self._adapter.quarantine.hold:
             # The place told is that of the first repetition, not of the row that it repeats.
-            first = int(pc.min(twice.column("row_max")).as_py())
-            faults[:] = Reason.GOOD
-            faults[first] = Reason.DUPLICATE_KEY
+            numbers, _ = group_numbers(keys)
+            _, first = np.unique(numbers, return_index=True)
+            faults[first] = Reason.GOOD
+        names = keys.column_names
         self._holding.judge(
             made.source, faults, self._source_of(names[0] if names[0] in self._columns else "")
         )
+
+    def _key_places(self, made: Rows, keys: pa.Table) -> tuple[list[np.ndarray], list[int]]:
+        """A number for each row's value in each column of the key, and how many different ones there are."""
+        rules: Mapping[str, Reading] = {**self._adapter.working, **self._adapter.columns}
+        told = []
+        for name, column in zip(keys.column_names, keys.columns, strict=True):
+            rule = rules.get(name)
+            read = None
+            if self._adapter.unpivot is None and not any(one.split for one in rules.values()):
+                if name == "subject_id":
+                    read = self._reader.key
+                elif rule is not None and rule.source_column is not None:
+                    read = self._reader.read(self._columns[name], rule)
+            if read is not None:
+                numbers, different = read.numbered(self._reader.delivered.texts(read.source))
+                told.append((numbers[self._at(read.source, made.source)], different))
+            else:
+                encoded = pc.dictionary_encode(column).combine_chunks()
+                encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+                numbers = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+                told.append((numbers, len(encoded.dictionary)))
+        return [numbers for numbers, _ in told], [different for _, different in told]
 
     def _key_columns_there(self) -> bool:
         return any(name != "period" for name in self._schema.business_key)

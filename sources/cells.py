@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.money import FEN_PER_UNIT, from_fen
-from core.months import Month
-from sources.written_dates import DateForm, read_day, read_moment, sentinel_days
+from sources.written_dates import DateForm, read_moments, sentinel_days
 
 #: decimal(18,2) holds this many digits of fen.
 _MONEY_DIGITS = 18
+_AHEAD_OF_UTC = np.timedelta64(8 * 3600 * 1_000_000, "us")
 _NUMBER = r"^(?P<sign>[+-]?)(?P<whole>[0-9]{1,24})(?:\.(?P<part>[0-9]{0,24}))?$"
 _TOKEN = r"^k[0-9]+:[0-9a-f]{40}$"
 
@@ -77,6 +77,23 @@ def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
     A unit of 10^p fen takes p digits after the point into the fen; what is finer than a fen must be zeros.
     """
     places = len(str(FEN_PER_UNIT[unit])) - 1
+    trimmed = pc.utf8_trim_whitespace(texts)
+    whole = _MONEY_DIGITS - places
+    pattern = rf"^-?[0-9]{{1,{whole}}}(\.[0-9]{{1,{places}}})?$" if places else rf"^-?[0-9]{{1,{whole}}}$"
+    usual = _mask(pc.match_substring_regex(trimmed, pattern)) & ~absent
+    # As a decimal with p places the digits without their point are the fen.
+    plain = pc.cast(pc.if_else(pa.array(usual), trimmed, "0"), pa.decimal128(_MONEY_DIGITS, places))
+    fen = np.frombuffer(plain.buffers()[1], dtype=np.int64)[2 * plain.offset :: 2][: len(plain)]
+    good = usual
+    rest = np.flatnonzero(~usual & ~absent)
+    if len(rest):
+        fen, good = fen.copy(), usual.copy()
+        fen[rest], good[rest] = _unusual_money(trimmed.take(pa.array(rest)), places)
+    return Cells(from_fen(np.where(good, fen, 0), null=~good), ~good & ~absent)
+
+
+def _unusual_money(texts: pa.Array, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fen of amounts with a plus, with leading or trailing zeros, with a point at the end; and which could be read."""
     sign, whole, part = _number_parts(texts)
     part = pc.utf8_rpad(pc.fill_null(part, ""), places, padding="0")
     taken = pc.utf8_slice_codeunits(part, 0, places) if places else pc.utf8_slice_codeunits(part, 0, 0)
@@ -84,11 +101,10 @@ def money(texts: pa.Array, absent: np.ndarray, unit: str) -> Cells:
     digits = pc.utf8_ltrim(pc.binary_join_element_wise(whole, taken, ""), characters="0")
     readable = pc.and_(pc.is_valid(whole), pc.equal(pc.utf8_trim(rest, characters="0"), ""))
     readable = pc.fill_null(pc.and_(readable, pc.less_equal(pc.utf8_length(digits), _MONEY_DIGITS)), False)
-    good = _mask(readable) & ~absent
+    good = _mask(readable)
     text = pc.if_else(pc.equal(digits, ""), "0", digits)
     fen = pc.cast(pc.if_else(pa.array(good), text, "0"), pa.int64()).to_numpy(zero_copy_only=False)
-    fen = np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -fen, fen)
-    return Cells(from_fen(fen, null=~good), ~good & ~absent)
+    return np.where(_mask(pc.fill_null(pc.equal(sign, "-"), False)), -fen, fen), good
 
 
 def whole_number(
@@ -137,36 +153,38 @@ def number(texts: pa.Array, absent: np.ndarray, times: Fraction = Fraction(1)) -
 
 def days(texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: Sequence[str]) -> Cells:
     """date32 by the first form that fits; sentinel dates are null."""
-    compiled = [DateForm.of(form) for form in forms]
-    spelled, days_meant = frozenset(sentinels), sentinel_days(sentinels)
-    values, bad, sentinel = [], np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
-    for position, text in enumerate(pc.utf8_trim_whitespace(texts).to_pylist()):
-        day = None
-        if not absent[position]:
-            day = None if text in spelled else read_day(text, compiled)
-            sentinel[position] = text in spelled or day in days_meant
-            bad[position] = day is None and not sentinel[position]
-        values.append(None if sentinel[position] else day)
-    return Cells(pa.array(values, pa.date32()), bad, sentinel)
+    civil, bad, sentinel = _civil_times(texts, absent, forms, sentinels)
+    return Cells(pa.array(civil.astype("datetime64[D]"), pa.date32()), bad, sentinel)
 
 
 def moments(texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: Sequence[str]) -> Cells:
     """UTC microseconds of Chinese civil time by the first form that fits; sentinel dates are null."""
-    compiled = [DateForm.of(form) for form in forms]
-    written = days(texts, absent, forms, sentinels)
-    assert written.sentinel is not None
-    values = [
-        None if absent[position] or written.sentinel[position] else read_moment(text, compiled)
-        for position, text in enumerate(pc.utf8_trim_whitespace(texts).to_pylist())
-    ]
-    return Cells(pa.array(values, pa.timestamp("us", tz="UTC")), written.bad, written.sentinel)
+    civil, bad, sentinel = _civil_times(texts, absent, forms, sentinels)
+    utc = civil - _AHEAD_OF_UTC
+    # The calendar of moments begins with the year 1.
+    too_early = utc < np.datetime64("0001-01-01", "us")
+    utc[too_early] = np.datetime64("NaT")
+    return Cells(pa.array(utc, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC")), bad, sentinel)
+
+
+def _civil_times(
+    texts: pa.Array, absent: np.ndarray, forms: Sequence[str], sentinels: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chinese civil time (NaT where nothing, a sentinel or nothing readable is written), what can't be read, sentinels."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    civil = read_moments(trimmed, [DateForm.of(form) for form in forms])
+    spelled = _mask(pc.is_in(trimmed, value_set=pa.array(list(sentinels), pa.string())))
+    meant = np.array(sorted(sentinel_days(sentinels)), dtype="datetime64[D]")
+    sentinel = (spelled | np.isin(civil.astype("datetime64[D]"), meant)) & ~absent
+    bad = np.isnat(civil) & ~sentinel & ~absent
+    civil[absent | sentinel] = np.datetime64("NaT")
+    return civil, bad, sentinel
 
 
 def months(texts: pa.Array, absent: np.ndarray, forms: Sequence[str]) -> Cells:
     """`2026-10` strings; a day in the form is read and dropped."""
     read = days(texts, absent, forms, ())
-    written = [None if day is None else str(Month(day.year, day.month)) for day in read.values.to_pylist()]
-    return Cells(pa.array(written, pa.string()), read.bad)
+    return Cells(pc.strftime(read.values, format="%Y-%m"), read.bad)
 
 
 def coded(texts: pa.Array, absent: np.ndarray, codes: Mapping[str, bool | str], kind: pa.DataType) -> Cells:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,16 @@ class ReadColumn:
     faults: np.ndarray | None
     parts: dict[int, list[int]] | None = None
 
+    def numbered(self, texts: pa.Array) -> tuple[np.ndarray, int]:
+        """A number for each different text, the same where the values are, and how many there are; missing values are -1.
+
+        Texts that were read as they stand are different already; encoding a million tokens again would cost more than all else.
+        """
+        if self.values.type == pa.string() and self.values.null_count == 0 and self.values.equals(texts):
+            return np.arange(len(texts)), len(texts)
+        encoded = self.values.dictionary_encode()
+        return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), len(encoded.dictionary)
+
 
 class ColumnReader:
     """Reads the columns of one delivery as its adapter says."""
@@ -59,6 +70,7 @@ class ColumnReader:
             self._known[name] = self._read(column, rule, rule.source_column)
         return self._known[name]
 
+    @cached_property
     def key(self) -> ReadColumn:
         """The normalised code of the subject: a pseudonym, or the source's code where the adapter pseudonymises."""
         key = self.adapter.key

@@ -71,7 +71,7 @@ def convert(
     """
     reader = ColumnReader(delivered, adapter, schema, period)
     holding = Holding(delivered, adapter)
-    selection = select(delivered, adapter, reader, only)
+    selection = select(reader, holding, only)
     envelope = {
         "period": str(period), "revision": revision, "source": adapter.source, "adapter": adapter.adapter,
     }  # fmt: skip

@@ -56,6 +56,8 @@ class Manifest(Definition):
     `files` follow each other: together they are the rows of the period. `control_sums` are plain sums of a source money
     column over all delivered rows, in the source's unit. `sequence` counts the deliveries of one feed (source, subject and
     table) from 1 and lets a lost one be noticed; `previous_manifest_sha256` is the sha256 of the manifest before it.
+
+    `made_by`: the connection over which the bank read the rows and made the delivery itself; None for the source's own.
     """
 
     format: Literal["gscene-delivery/2"]
@@ -68,6 +70,7 @@ class Manifest(Definition):
     mode: Literal["full", "supplement"]
     files: tuple[DeliveredFile, ...] = Field(min_length=1, max_length=1000)
     control_sums: dict[str, Annotated[str, Field(pattern=r"^-?\d{1,20}(\.\d{1,8})?$")]] = {}
+    made_by: Name | None = None
     sequence: int | None = Field(default=None, ge=1, lt=2**31)
     previous_manifest_sha256: Sha256 | None = None
 
@@ -193,6 +196,7 @@ def write_manifest(
     revision: int = 1,
     mode: Literal["full", "supplement"] = "full",
     control_sums: Mapping[str, str] | None = None,
+    made_by: str | None = None,
     sequence: int | None = None,
     previous: str | None = None,
     signing_key: Ed25519PrivateKey | None = None,
@@ -219,6 +223,7 @@ def write_manifest(
             for file, count in zip(files, counts, strict=True)
         ),
         control_sums=dict(control_sums or {}),
+        made_by=made_by,
         sequence=sequence,
         previous_manifest_sha256=previous,
     )

@@ -11,7 +11,7 @@ An amount of a longer time is never divided: `per: quarter` for a table of month
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,6 +25,9 @@ from sources.row_rules import WrittenMoment
 
 Take = Literal["sum", "max", "min", "first", "last", "any", "all", "only"]
 Span = Literal["row", "day", "month", "quarter", "half_year", "year"]
+
+#: An odd number whose bits are spread evenly (the golden ratio's), for mixing places into one number a row.
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 #: How long a span is against the others.
 LENGTH: dict[str, int] = {"row": 0, "day": 1, "month": 2, "quarter": 3, "half_year": 4, "year": 5}
@@ -78,6 +81,32 @@ def group_numbers(keys: pa.Table) -> tuple[np.ndarray, int]:
         different, numbers = np.unique(numbers, return_inverse=True)
         count = len(different)
     return numbers, count
+
+
+def repeated(columns: Sequence[np.ndarray], different: Sequence[int]) -> np.ndarray:
+    """Which rows share all their places with another row, bool (rows,). `columns` are places among `different` many values.
+
+    Nearly always none does, and that is seen by one number a row: rows whose numbers differ are different.
+    """
+    rows = len(columns[0])
+    alike = np.zeros(rows, dtype=bool)
+    for places, many in zip(columns, different, strict=True):
+        # One column may tell all rows apart, as keys do; what the values number among all rows doesn't say so of these.
+        if many >= rows and (not rows or np.bincount(places + 1).max() <= 1):
+            return alike
+    mixed = np.zeros(rows, dtype=np.uint64)
+    for places, many in zip(columns, different, strict=True):
+        if many > 1:
+            mixed = (mixed + places.astype(np.uint64) + np.uint64(1)) * _MIX
+            mixed ^= mixed >> np.uint64(29)
+    ordered = np.sort(mixed)
+    suspects = np.flatnonzero(np.isin(mixed, np.unique(ordered[1:][ordered[1:] == ordered[:-1]])))
+    if len(suspects):
+        numbers, count = group_numbers(
+            pa.table({str(n): pa.array(c[suspects]) for n, c in enumerate(columns)})
+        )
+        alike[suspects] = np.bincount(numbers, minlength=count)[numbers] > 1
+    return alike
 
 
 def aggregated(

@@ -38,6 +38,10 @@ class Holding:
         """Which of the rows (positions) are held, bool (rows,)."""
         return self._reasons[rows] != Reason.GOOD
 
+    def forget(self, rows: np.ndarray) -> None:
+        """Rows (positions) that were left out after all: a row has one fate."""
+        self._reasons[rows] = Reason.GOOD
+
     @property
     def any(self) -> bool:
         """Whether a row is held."""

@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.errors import GsceneError, Refusal
 from core.kill_point import kill_point
 from core.state import Delivery, LeftOut, StateDatabase
-from core.subject import SubjectKind
+from core.subject import SubjectKind, owner_of
 from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
@@ -45,10 +45,12 @@ from sources.ledger import (
     same_feed,
     supersede,
 )
+from sources.migration.rekeyed import subject_numbers
 from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
+from sources.redaction import checked_redacted, redact_erased, redaction_of
 from sources.unkeyed_hash import refuse_canaries
 
 
@@ -100,7 +102,27 @@ def take_in(
     finally:
         write_receipts(state, folder, keys, delivery_no)
     kill_point("intake.after_receipt")
+    # Arrow keeps what it freed; the next delivery is read by another process, which needs the room (150 MB at 600,000 rows).
+    pa.default_memory_pool().release_unused()
     return result
+
+
+#: Refusals of files whose cells could be read: what is wrong is what they say.
+_WELL_FORMED = frozenset(
+    f"REFUSED/{what}"
+    for what in (
+        "IDENTITY",
+        "UNKEYED",
+        "ROWCOUNT",
+        "CONTROL_SUM",
+        "TYPE",
+        "CODE",
+        "RANGE",
+        "PERIOD",
+        "KEY",
+        "QUARANTINE",
+    )
+)
 
 
 @cache
@@ -133,14 +155,23 @@ def _take_in(
             supersede(session, clock, entry, by)
             return replace(_result(entry), repeated=False)
         only = held_positions(session, store, entry) if entry.basis == RELEASED else None
-    try:
-        job = reading_job(entry, adapter, schema, archive, limits)
-        converted = reader(replace(job, only=only))
+
+    def read() -> Converted:
+        made = reader(replace(reading_job(entry, adapter, schema, archive, limits, state), only=only))
         if schema.has_subject and not adapter.pseudonymises:
-            refuse_canaries(converted.subject_codes, keys, entry.manifest["files"][0]["name"])
+            refuse_canaries(made.subject_codes, keys, entry.manifest["files"][0]["name"])
+        return made
+
+    try:
+        converted = read()
     except Refusal as refusal:
+        if refusal.code in _WELL_FORMED:
+            # A refused delivery stays in the archive too.
+            redact_erased(entry.archive.split(), adapter, schema, archive, keys, state, registry, clock)
         _refuse(state, clock, delivery_no, refusal)
         raise
+    if redact_erased(entry.archive.split(), adapter, schema, archive, keys, state, registry, clock):
+        converted = read()
     kill_point("intake.after_read")
     with store.writer(raw_table_of(entry) + ".intake"):
         return _settle(delivery_no, converted, adapter, schema, store, registry, state, keys, clock)
@@ -170,7 +201,12 @@ def _settle(
     if judged.doubt is not None:
         raise judged.doubt
     table = raw_table_of(entry)
-    rows = with_subjects(converted, entry, adapter, schema, registry_of(entry, registry, store), keys)
+    numbered = registry_of(entry, registry, store)
+    try:
+        rows = with_subjects(converted, entry, adapter, schema, numbered, keys, state)
+    except Refusal as refusal:
+        _refuse(state, clock, delivery_no, refusal)
+        raise
     if entry.basis == RELEASED:
         converted, rows = without_collisions(converted, rows, entry, schema, store, state)
     kill_point("intake.after_subjects")
@@ -188,13 +224,24 @@ def _settle(
 
 
 def reading_job(
-    entry: Delivery, adapter: Adapter, schema: TableSchema, archive: Path, limits: Limits
+    entry: Delivery,
+    adapter: Adapter,
+    schema: TableSchema,
+    archive: Path,
+    limits: Limits,
+    state: StateDatabase,
 ) -> ReadingJob:
-    """The bytes are the archived ones and the ones that the manifest describes; only then may anybody open them."""
+    """The bytes are the archived ones and the ones that the manifest describes; only then may anybody open them. Files that
+    subjects have been erased from were checked when they came: what was left of them is read.
+    """
     manifest = Manifest.model_validate(entry.manifest)
     _check_adapter(manifest, adapter)
     paths = archived_files(entry, archive)
-    for path, stated in zip(paths, manifest.files, strict=True):
+    for place, (path, stated) in enumerate(zip(paths, manifest.files, strict=True)):
+        redaction = redaction_of(state, path.name)
+        if redaction is not None:
+            paths[place] = checked_redacted(archive, redaction)
+            continue
         if not path.is_file() or sha256_of(path) != path.name:
             raise GsceneError(
                 f"the archive no longer holds the bytes of delivery {entry.delivery_no}.",
@@ -245,7 +292,9 @@ def superseded_by(session: Session, entry: Delivery) -> Delivery | None:
 
 def registry_of(entry: Delivery, registry: SubjectRegistry, store: TableStore) -> SubjectRegistry:
     """A platform on trial numbers its subjects apart, so that the live numbering knows nothing of it."""
-    return registry if entry.lane == "live" else SubjectRegistry(store, f"trial_{entry.subject}")  # type: ignore[arg-type]
+    if entry.lane == registry.lane:
+        return registry
+    return SubjectRegistry(store, owner_of(entry.subject), "trial" if entry.lane == "trial" else "live")
 
 
 def with_subjects(
@@ -255,6 +304,7 @@ def with_subjects(
     schema: TableSchema,
     registry: SubjectRegistry,
     keys: Path,
+    state: StateDatabase,
     add: bool = True,
 ) -> pa.Table:
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject. Without `add`, subjects
@@ -269,7 +319,7 @@ def with_subjects(
         if adapter.pseudonymises:
             kind = SubjectKind(adapter.subject)
             subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        numbers = registry.numbers(subject_ids, codes, add)
+        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():
             order = pa.array(np.argsort(numbers, kind="stable"))

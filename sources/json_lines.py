@@ -82,7 +82,7 @@ class _LineReader:
             row = self.decoder.decode(text)
             if "\\u" in text:
                 "".join(v for v in row.values() if isinstance(v, str)).encode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise Refusal(
                 "REFUSED/ENCODING",
                 "not valid UTF-8.",

@@ -47,14 +47,16 @@ def object_of(entry: Delivery) -> str:
     return f"{entry.source}/{entry.table}/{entry.period}"
 
 
-def same_feed(session: Session, entry: Delivery, period: str | None = None) -> list[Delivery]:
-    """Entries of the entry's source, table and lane (of one month or of all), in the order of their numbers."""
+def same_feed(
+    session: Session, entry: Delivery, period: str | None = None, any_lane: bool = False
+) -> list[Delivery]:
+    """Entries of the entry's source, table and lane (of one month or of all), in the order of their numbers. With `any_lane`
+    those of a platform's time on trial too: its sequence goes on."""
     query = select(Delivery).where(
-        Delivery.source == entry.source,
-        Delivery.subject == entry.subject,
-        Delivery.table == entry.table,
-        Delivery.lane == entry.lane,
+        Delivery.source == entry.source, Delivery.subject == entry.subject, Delivery.table == entry.table
     )
+    if not any_lane:
+        query = query.where(Delivery.lane == entry.lane)
     if period is not None:
         query = query.where(Delivery.period == period)
     return list(session.scalars(query.order_by(Delivery.delivery_no)))

@@ -14,7 +14,7 @@ from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, StateDatabase
 from core.subject import TableOwner, owner_of
-from core.subject_registry import SubjectRegistry
+from core.subject_registry import Lane, SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from sources.adapter import Adapter
@@ -49,10 +49,10 @@ def take_in_month(
     keys: Path,
     clock: Clock,
 ) -> MonthTaken:
-    """Take in what waits. Every delivery is tried; the first Refusal is raised when all have been, so that one bad file
-    doesn't hold up the others. Deliveries taken in before are counted, not repeated."""
+    """Take in what waits on the registry's lane. Every delivery is tried; the first Refusal is raised when all have been, so
+    that one bad file doesn't hold up the others. Deliveries taken in before are counted, not repeated."""
     refused: Refusal | None = None
-    for number, name in _waiting(state, kind, schema.table, month):
+    for number, name in _waiting(state, kind, schema.table, month, registry.lane):
         if name not in adapters:
             raise GsceneError(
                 f"delivery {number} names the adapter {name}, which doesn't exist.",
@@ -67,15 +67,17 @@ def take_in_month(
             refused = refused or refusal
     if refused is not None:
         raise refused
-    return _taken(state, kind, schema.table, month)
+    return _taken(state, kind, schema.table, month, registry.lane)
 
 
-def waiting_months(state: StateDatabase) -> dict[tuple[TableOwner, str], dict[Month, int]]:
+def waiting_months(
+    state: StateDatabase, lane: Lane = "live"
+) -> dict[tuple[TableOwner, str], dict[Month, int]]:
     """Months with deliveries that wait, in order, by owner and table; each with its highest waiting delivery_no."""
     key = (Delivery.subject, Delivery.table, Delivery.period)
     query = (
         select(*key, func.max(Delivery.delivery_no))
-        .where(Delivery.state == RECEIVED)
+        .where(Delivery.state == RECEIVED, Delivery.lane == lane)
         .group_by(*key)
         .order_by(*key)
     )
@@ -99,20 +101,25 @@ def accepted_rows(state: StateDatabase, kind: TableOwner, table: str) -> dict[st
         return {period: int(rows or 0) for period, rows in session.execute(query)}
 
 
-def _waiting(state: StateDatabase, kind: TableOwner, table: str, month: Month) -> list[tuple[int, str]]:
+def _waiting(
+    state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane
+) -> list[tuple[int, str]]:
     query = (
         select(Delivery.delivery_no, Delivery.adapter)
         .where(Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month))
-        .where(Delivery.state == RECEIVED)
+        .where(Delivery.state == RECEIVED, Delivery.lane == lane)
         .order_by(Delivery.received_at, Delivery.delivery_no)
     )
     with state.session() as session:
         return [(number, adapter) for number, adapter in session.execute(query)]
 
 
-def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month) -> MonthTaken:
+def _taken(state: StateDatabase, kind: TableOwner, table: str, month: Month, lane: Lane) -> MonthTaken:
     query = select(Delivery).where(
-        Delivery.subject == str(kind), Delivery.table == table, Delivery.period == str(month)
+        Delivery.subject == str(kind),
+        Delivery.table == table,
+        Delivery.period == str(month),
+        Delivery.lane == lane,
     )
     with state.session() as session:
         every = list(session.scalars(query))

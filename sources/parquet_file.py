@@ -56,6 +56,7 @@ def read_parquet(
     except (pa.ArrowException, OSError, ValueError, KeyError):
         # Arrow's own messages may quote what it found.
         raise structure(name, "not a whole Parquet file") from None
+    _check_utf8(pieces, name)
     table = pa.concat_tables(pieces).unify_dictionaries() if pieces else empty(texts)
     if table.num_rows != rows:
         raise structure(name, "the pages hold other rows than the footer says")
@@ -110,6 +111,22 @@ def _check_footer(
     if sum(chunk.total_uncompressed_size for chunk in chunks) > room_for(size, limits):
         raise too_far(name, limits)
     return list(schema.names)
+
+
+def _check_utf8(pieces: list[pa.Table], name: str) -> None:
+    """Arrow takes over what a Parquet file calls text without looking."""
+    for column in pieces[0].column_names if pieces else []:
+        try:
+            for piece in pieces:
+                piece.column(column).chunk(0).dictionary.validate(full=True)
+        except pa.ArrowInvalid:
+            raise Refusal(
+                "REFUSED/ENCODING",
+                "not valid UTF-8.",
+                file=name,
+                column=column,
+                remedy="Have the source correct the export and send the period again.",
+            ) from None
 
 
 def to_text(column: pa.ChunkedArray, name: str) -> pa.Array:

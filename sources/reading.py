@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from core.errors import Refusal
 from core.months import Month
-from core.subject import SubjectKind
 from core.table_schema import ColumnType, TableSchema
 from sources.absorbed import absorbed
 from sources.adapter import Adapter
 from sources.convert import FIRST_LINE, Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import DeliveredFile, Manifest
+from sources.erased import LEFT_OUT
 from sources.file_format import Limits
 from sources.identity import refuse_identities
 from sources.json_lines import read_json_lines
@@ -29,6 +30,9 @@ from sources.parquet_file import read_parquet
 from sources.strict_csv import read_strict_csv
 from sources.unkeyed_hash import refuse_unkeyed_hashes
 from sources.workbook import read_workbook
+
+#: Suffix of an archived file that subjects have been erased from, and the column in it that numbers its rows as they came.
+REDACTED, ROW_NO = ".redacted", "gscene:row_no"
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,86 @@ def read_and_convert(job: ReadingJob) -> Converted:
     """Canonical rows of one delivery. Raises the Refusal of the first thing that isn't as declared: structure and columns,
     identities, row counts, control sums, then types, codes, ranges, period and keys.
     """
-    tables = [_read(path, stated, job) for path, stated in job.files]
-    rows = [table.num_rows for table in tables]
-    delivered = DeliveredRows(_one_after_the_other(tables), job.files[0][1].name)
-    del tables
+    pieces = [_read(path, stated, job) for path, stated in job.files]
+    rows = [piece.table.num_rows for piece in pieces]
+    delivered = DeliveredRows(_one_after_the_other([piece.table for piece in pieces]), job.files[0][1].name)
+    own_key = [job.adapter.key.source_column] if job.adapter.pseudonymises and job.adapter.key else []
     with _in_its_file(job, delivered.file, rows):
-        refuse_identities(delivered, _replaced_on_entry(job.adapter))
+        refuse_identities(delivered, pseudonymised=own_key)
         refuse_unkeyed_hashes(delivered, _pseudonym_columns(job))
-    _check_counts(job, rows)
+    _check_counts(job, [piece.came for piece in pieces])
+    numbers = _numbers(pieces)
     with _in_its_file(job, delivered.file, rows):
-        if job.only is None:
+        if job.only is None and numbers is None:
             check_control_sums(delivered, job.adapter, job.control_sums)
-        converted = convert(
-            delivered, job.adapter, job.schema, job.period, revision=job.revision, only=job.only
+        only = (
+            job.only
+            if job.only is None or numbers is None
+            else np.flatnonzero(np.isin(numbers - 1, job.only))
         )
+        converted = convert(delivered, job.adapter, job.schema, job.period, revision=job.revision, only=only)
     told = absorbed(delivered, job.adapter, job.schema)
-    return replace(converted, absorbed=told | converted.absorbed)
+    converted = replace(converted, absorbed=told | converted.absorbed)
+    return converted if numbers is None else _as_numbered(converted, numbers, sum(p.removed for p in pieces))
 
 
-def _replaced_on_entry(adapter: Adapter) -> tuple[str, ...]:
-    """The column of enterprises' own codes, where the adapter makes pseudonyms of them: a credit code may stand there."""
-    if adapter.key is None or not adapter.pseudonymises or adapter.subject != SubjectKind.ENTERPRISE:
-        return ()
-    return (adapter.key.source_column,)
+@dataclass(frozen=True)
+class _Piece:
+    """One file's cells; `numbers` of its rows in the file and how many were `removed` where subjects were erased from it."""
+
+    table: pa.Table
+    numbers: np.ndarray | None = None
+    removed: int = 0
+
+    @property
+    def came(self) -> int:
+        """Rows that the file had when it came."""
+        return self.table.num_rows + self.removed
+
+
+def _numbers(pieces: list[_Piece]) -> np.ndarray | None:
+    """The number of each row among all rows that came (1 and up); None where nobody was erased."""
+    if all(piece.numbers is None for piece in pieces):
+        return None
+    before, found = 0, []
+    for piece in pieces:
+        own = np.arange(1, piece.table.num_rows + 1) if piece.numbers is None else piece.numbers
+        found.append(own + before)
+        before += piece.came
+    return np.concatenate(found)
+
+
+def _as_numbered(converted: Converted, numbers: np.ndarray, removed: int) -> Converted:
+    """Rows under the numbers that they had when they came; those of erased subjects count as left out."""
+
+    def renumbered(table: pa.Table) -> pa.Table:
+        if not table.num_rows:
+            return table
+        place = table.schema.get_field_index("row_no")
+        own = table.column("row_no").to_numpy()
+        # The number of a row that withdraws its key is negative.
+        original = np.sign(own) * numbers[np.abs(own) - 1]
+        return table.set_column(place, table.schema.field(place), pa.array(original.astype(np.int32)))
+
+    return replace(
+        converted,
+        rows=renumbered(converted.rows),
+        quarantined=renumbered(converted.quarantined),
+        left_out=converted.left_out | ({LEFT_OUT: removed} if removed else {}),
+        delivered=converted.delivered + removed,
+    )
+
+
+def read_sample(path: Path, adapter: Adapter, schema: TableSchema) -> DeliveredRows:
+    """Rows of a file that isn't a delivery (yet), read as strictly. Raises REFUSED/ENCODING, STRUCTURE or SCHEMA."""
+    rows = 0
+    if adapter.file.format == "parquet":
+        import pyarrow.parquet as pq
+
+        rows = pq.read_metadata(path).num_rows
+    stated = DeliveredFile(name=path.name, bytes=path.stat().st_size, sha256="0" * 64, rows=rows)
+    job = ReadingJob(((path, stated),), adapter, schema, Month(2000, 1))
+    return DeliveredRows(_read(path, stated, job).table, path.name)
 
 
 def _pseudonym_columns(job: ReadingJob) -> list[str]:
@@ -134,14 +195,23 @@ def _check_counts(job: ReadingJob, rows: list[int]) -> None:
             )
 
 
-def _read(path: Path, stated: DeliveredFile, job: ReadingJob) -> pa.Table:
-    form, columns = job.adapter.file, job.adapter.source_columns
+def _read(path: Path, stated: DeliveredFile, job: ReadingJob) -> _Piece:
+    if path.suffix == REDACTED:
+        table = pq.read_table(path)
+        numbers = table.column(ROW_NO).to_numpy().astype(np.int64)
+        return _Piece(table.drop_columns([ROW_NO]), numbers, stated.rows - table.num_rows)
+    return _Piece(delivered_table(path, job.adapter, stated.rows, stated.name, job.limits))
+
+
+def delivered_table(path: Path, adapter: Adapter, rows: int, name: str, limits: Limits) -> pa.Table:
+    """One delivered file's cells as texts, whatever its format; `rows` as its manifest says."""
+    form, columns = adapter.file, adapter.source_columns
     match form.format:
         case "parquet":
-            return read_parquet(path, columns, stated.rows, name=stated.name, limits=job.limits)
+            return read_parquet(path, columns, rows, name=name, limits=limits)
         case "xlsx":
-            return read_workbook(path, form, columns, name=stated.name, limits=job.limits)
+            return read_workbook(path, form, columns, name=name, limits=limits)
         case "jsonl":
-            return read_json_lines(path, form, columns, name=stated.name, limits=job.limits)
+            return read_json_lines(path, form, columns, name=name, limits=limits)
         case _:
-            return read_strict_csv(path, form, columns, name=stated.name, limits=job.limits)
+            return read_strict_csv(path, form, columns, name=name, limits=limits)

@@ -66,10 +66,10 @@ def release(
     if begun is None:
         if not len(only) or replaced:
             return Released(delivery_no, None, 0, len(only))
-        job = replace(reading_job(entry, adapter, schema, archive, limits), only=only)
+        job = replace(reading_job(entry, adapter, schema, archive, limits, state), only=only)
         converted = reader(job)
         rows = with_subjects(
-            converted, entry, adapter, schema, registry_of(entry, registry, store), keys, add=False
+            converted, entry, adapter, schema, registry_of(entry, registry, store), keys, state, add=False
         )
         converted, _ = without_collisions(converted, rows, entry, schema, store, state)
         if converted.quarantined.num_rows == len(only):

@@ -7,10 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from sources.adapter import Adapter
 from sources.column_reader import ColumnReader
 from sources.delivered_rows import DeliveredRows
-from sources.grain import group_numbers
+from sources.grain import group_numbers, repeated
 from sources.hold_reasons import Reason
 from sources.holding import Holding
 from sources.row_rules import LeaveOut, WrittenMoment
@@ -22,7 +21,8 @@ NOTHING_TOLD = "nothing_told"
 class Selection:
     """Positions of the rows that still count, ascending, and how many were left out under which reason."""
 
-    def __init__(self, delivered: DeliveredRows, only: np.ndarray | None) -> None:
+    def __init__(self, delivered: DeliveredRows, holding: Holding, only: np.ndarray | None) -> None:
+        self._holding = holding
         self.rows: np.ndarray = np.arange(delivered.rows) if only is None else np.sort(only)
         self.left_out: dict[str, int] = {}
 
@@ -31,14 +31,14 @@ class Selection:
         count = int(hit.sum())
         if count:
             self.left_out[reason] = self.left_out.get(reason, 0) + count
+            self._holding.forget(self.rows[hit])
             self.rows = self.rows[~hit]
 
 
-def select(
-    delivered: DeliveredRows, adapter: Adapter, reader: ColumnReader, only: np.ndarray | None
-) -> Selection:
+def select(reader: ColumnReader, holding: Holding, only: np.ndarray | None) -> Selection:
     """Rows after the adapter's filters, without whole repetitions and rows that have no subject."""
-    selection = Selection(delivered, only)
+    delivered, adapter = reader.delivered, reader.adapter
+    selection = Selection(delivered, holding, only)
     for rule in adapter.leave_out:
         selection.leave_out(_meant(delivered, rule)[selection.rows], rule.reason)
     if adapter.duplicates is not None and adapter.duplicates.exact is not None:
@@ -46,7 +46,7 @@ def select(
         again[_first_of_equal_rows(delivered, selection.rows)] = False
         selection.leave_out(again[selection.rows], adapter.duplicates.exact)
     if adapter.key is not None and adapter.key.missing == "leave_out":
-        key = reader.key()
+        key = reader.key
         if key.faults is not None:
             nameless = key.faults[delivered.places(key.source)[selection.rows]] == Reason.NO_KEY
             selection.leave_out(nameless, NO_KEY)
@@ -88,6 +88,17 @@ def _meant(delivered: DeliveredRows, rule: LeaveOut) -> np.ndarray:
 
 def _first_of_equal_rows(delivered: DeliveredRows, kept: np.ndarray) -> np.ndarray:
     """Positions of the first of each set of rows that are equal in every column."""
-    columns = {name: pa.array(delivered.places(name)[kept]) for name in delivered.columns}
-    rows = pa.table({**columns, "": pa.array(kept)})
-    return rows.group_by(list(columns)).aggregate([("", "min")]).column("_min").to_numpy()
+    names = list(delivered.columns)
+    columns = [delivered.places(name)[kept] for name in names]
+    alike = repeated(columns, [len(delivered.texts(name)) for name in names])
+    if not alike.any():
+        return kept
+    suspects = np.flatnonzero(alike)
+    numbers, count = group_numbers(
+        pa.table({name: pa.array(c[suspects]) for name, c in zip(names, columns, strict=True)})
+    )
+    first = np.full(count, len(kept), dtype=np.int64)
+    np.minimum.at(first, numbers, suspects)
+    again = alike
+    again[first] = False
+    return kept[~again]

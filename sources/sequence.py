@@ -89,7 +89,7 @@ def missing_numbers(session: Session, entry: Delivery) -> list[int]:
 def _come(session: Session, entry: Delivery) -> list[Delivery]:
     return [
         other
-        for other in same_feed(session, entry)
+        for other in same_feed(session, entry, any_lane=True)
         if other.sequence is not None and other.reason not in _NOT_COME and other.made_from is None
     ]
 

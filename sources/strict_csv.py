@@ -92,7 +92,7 @@ def strict_blocks(
         rows += line - first
         if rows > limits.max_rows:
             raise structure(name, f"more than {limits.max_rows} rows", first)
-        yield first, _rows(text, names, form, name, limits, first) if text else empty(names)
+        yield first, _rows(text, line - first, names, form, name, limits, first) if text else empty(names)
     if line == 1:
         yield 2, empty(_header(b"", columns, form, name))
 
@@ -165,14 +165,14 @@ def _decoded(raw: bytes, encoding: str, name: str, line: int) -> str:
         ) from None
 
 
-def _rows(text: bytes, names: list[str], form: FileFormat, name: str, limits: Limits, line: int) -> pa.Table:
-    """The rows of one block, whose first line is line `line` of the file."""
+def _rows(
+    text: bytes, lines: int, names: list[str], form: FileFormat, name: str, limits: Limits, line: int
+) -> pa.Table:
+    """The rows of one block of `lines` lines, the first of which is line `line` of the file."""
     cells = np.frombuffer(text, dtype=np.uint8)
     _check_characters(cells, name, line)
     quoted = b'"' in text
-    # PyArrow takes a blank line for a row of empty cells.
-    blank = len(names) > 1 and (text.startswith((b"\n", b"\r")) or b"\n\n" in text or b"\n\r" in text)
-    if quoted or blank:
+    if quoted:
         _check_structure(cells, len(names), form, name, limits, line)
     try:
         rows = _parsed(text, names, form, quoted)
@@ -181,11 +181,17 @@ def _rows(text: bytes, names: list[str], form: FileFormat, name: str, limits: Li
         _decoded(text, "utf-8", name, line)
         _check_structure(cells, len(names), form, name, limits, line)
         raise structure(name, "the rows don't parse", line) from None
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    if rows.num_rows != lines or _longest(rows) > limits.max_field_bytes:
+    # PyArrow takes a blank line for a row of empty cells.
+    blank = not quoted and len(names) > 1 and _has_empty(rows.column(0))
+    if blank or rows.num_rows != lines or _longest(rows) > limits.max_field_bytes:
         _check_structure(cells, len(names), form, name, limits, line)
-        raise structure(name, f"{lines} lines but {rows.num_rows} rows", line)
+        if rows.num_rows != lines:
+            raise structure(name, f"{lines} lines but {rows.num_rows} rows", line)
     return rows
+
+
+def _has_empty(column: pa.ChunkedArray) -> bool:
+    return any(pc.any(pc.equal(piece.dictionary, "")).as_py() for piece in column.chunks)
 
 
 def _longest(rows: pa.Table) -> int:

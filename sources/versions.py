@@ -28,6 +28,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from core.errors import GsceneError
+from core.row_keys import packed_keys, repeated
 from core.state import Delivery, StateDatabase
 from core.table_schema import TableSchema
 from sources.ledger import ACCEPTED, FOLDERS
@@ -85,14 +86,18 @@ def ledger_deliveries(
 
 @dataclass(frozen=True)
 class Resolver:
-    """The rule with one table's schema and ledger filled in: (raw rows, cutoff) -> the rows as known then."""
+    """The rule with one table's schema and ledger filled in: (raw rows, cutoff) -> the rows as known then.
+
+    `vouched`: a receipt says that the rows keep their contract, so that keys needn't be compared within one delivery.
+    """
 
     schema: TableSchema
     deliveries: Mapping[int, KnownDelivery]
+    vouched: bool = False
 
     def __call__(self, table: pa.Table, cutoff: datetime) -> pa.Table:
         """`as_known`."""
-        return as_known(table, self.schema, cutoff, self.deliveries)
+        return as_known(table, self.schema, cutoff, self.deliveries, self.vouched)
 
     @property
     def replacements(self) -> list[datetime]:
@@ -115,6 +120,11 @@ class Resolver:
             for entry in self.deliveries.values()
         )
 
+    @property
+    def _withdrawals(self) -> set[datetime]:
+        moments = (entry.withdrawn_at for entry in self.deliveries.values() if entry.accepted)
+        return {moment for moment in moments if moment is not None}
+
     def _came_before(self, full: KnownDelivery) -> bool:
         return any(
             (other.source, other.period) == (full.source, full.period)
@@ -124,10 +134,14 @@ class Resolver:
 
 
 def resolver(
-    schema: TableSchema, state: StateDatabase, raw_table: str, period: str | None = None
+    schema: TableSchema,
+    state: StateDatabase,
+    raw_table: str,
+    period: str | None = None,
+    vouched: bool = False,
 ) -> Resolver:
     """The rule for one raw table, with the ledger of one month or of all."""
-    return Resolver(schema, ledger_deliveries(state, raw_table, period))
+    return Resolver(schema, ledger_deliveries(state, raw_table, period), vouched)
 
 
 def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[int]]:
@@ -143,7 +157,11 @@ def accepted_by_period(state: StateDatabase, raw_table: str) -> dict[str, list[i
 
 
 def as_known(
-    table: pa.Table, schema: TableSchema, cutoff: datetime, deliveries: Mapping[int, KnownDelivery]
+    table: pa.Table,
+    schema: TableSchema,
+    cutoff: datetime,
+    deliveries: Mapping[int, KnownDelivery],
+    vouched: bool = False,
 ) -> pa.Table:
     """Rows of `table` (raw canonical rows of one subject kind, any months) as known at `cutoff` (aware),
     order kept.
@@ -165,11 +183,15 @@ def as_known(
     ranks = np.array([rank_of.get(int(number), -1) for number in present], dtype=np.int64)
     rank = ranks[np.searchsorted(present, numbers)]
     rows = np.flatnonzero(rank >= 0)
+    alone = vouched and schema.unique_per_delivery and len(standing) == 1
     if schema.business_key and len(rows):
-        rows = _latest(table, _key_columns(table, schema), rank, rows)
+        if not alone:
+            rows = _latest(table, _key_columns(table, schema), rank, rows)
         rows = rows[table.column("row_no").to_numpy()[rows] >= 0]
     if len(rows) == table.num_rows:
         return table
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return table.slice(int(rows[0]), len(rows))
     return table.take(pa.array(rows))
 
 
@@ -210,10 +232,13 @@ def _key_columns(table: pa.Table, schema: TableSchema) -> list[str]:
 
 def _latest(table: pa.Table, key: list[str], rank: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Of rows with the same key the one with the greatest (rank, row_no); positions ascending."""
+    chosen = table.select(key) if len(rows) == table.num_rows else table.select(key).take(pa.array(rows))
+    keys = packed_keys(chosen.columns)
+    several = repeated(keys)
+    if not len(several):
+        return rows
     # One number that orders the versions: rank first, row_no within it.
     version = rank[rows] << 32 | np.abs(table.column("row_no").to_numpy()[rows].astype(np.int64))
-    order = rows[np.argsort(version, kind="stable")]
-    ordered = table.select(key).take(pa.array(order))
-    ordered = ordered.append_column("", pa.array(np.arange(len(order))))
-    last = ordered.group_by(key).aggregate([("", "max")]).column("_max").to_numpy()
-    return np.sort(order[last])
+    order = several[np.lexsort((version[several], keys[several]))]
+    superseded = order[:-1][keys[order[1:]] == keys[order[:-1]]]
+    return np.delete(rows, superseded)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from functools import cache
 
-from core.months import CHINA_TIME
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _PARTS = {
     "%Y": ("year", 4),
@@ -62,48 +64,52 @@ class DateForm:
             raise ValueError("a date form has at least a year (%Y) and a month (%m) or a quarter (%q)")
         return DateForm(form, re.compile("".join(pieces)))
 
-    def read(self, text: str) -> date | None:
-        """The day, or None where the text isn't of this form or no such day exists."""
-        written = self._written(text)
-        return None if written is None else written.date()
 
-    def read_moment(self, text: str) -> datetime | None:
-        """The moment in UTC of Chinese civil time; without hours it is the beginning of the day."""
-        written = self._written(text)
-        if written is None:
-            return None
-        try:
-            return written.replace(tzinfo=CHINA_TIME).astimezone(UTC)
-        except OverflowError:
-            return None
+def read_moments(texts: pa.Array, forms: Sequence[DateForm]) -> np.ndarray:
+    """Each text's moment in Chinese civil time by the first form that fits it, datetime64[us] (texts,); NaT where none does.
 
-    def _written(self, text: str) -> datetime | None:
-        match = self.pattern.fullmatch(text)
-        if match is None:
-            return None
-        found = match.groupdict()
-        fraction = (found.pop("fraction", None) or "0").ljust(6, "0")
-        parts = {name: int(value) for name, value in found.items()}
-        if "quarter" in parts:
-            parts["month"] = 3 * parts["quarter"] if 1 <= parts["quarter"] <= 4 else 0
-        hour, minute, second = (parts.get(name, 0) for name in ("hour", "minute", "second"))
-        # A leap second may be written; no clock here has it.
-        second = 59 if second == 60 else second
-        try:
-            day = date(parts["year"], parts["month"], parts.get("day", 1))
-            return datetime.combine(day, time(hour, minute, second, int(fraction)))
-        except ValueError:
-            return None
+    Without hours it is the beginning of the day. All texts of a form at once: of a moment nearly every text is another one.
+    """
+    found = np.full(len(texts), np.datetime64("NaT", "us"))
+    open_yet = np.arange(len(texts))
+    for form in forms:
+        if not len(open_yet):
+            break
+        left = texts if len(open_yet) == len(texts) else texts.take(pa.array(open_yet))
+        found[open_yet] = _of_form(left, form)
+        open_yet = open_yet[np.isnat(found[open_yet])]
+    return found
 
 
-def read_day(text: str, forms: Sequence[DateForm]) -> date | None:
-    """The day by the first form that fits."""
-    return next((day for form in forms if (day := form.read(text)) is not None), None)
+def _of_form(texts: pa.Array, form: DateForm) -> np.ndarray:
+    """Moments of the texts that have this form and exist in the calendar."""
+    written = pc.extract_regex(texts, f"^(?:{form.pattern.pattern})$")
+    names = [field.name for field in written.type]
+    fits = written.is_valid().to_numpy(zero_copy_only=False)
 
+    def part(name: str, otherwise: int) -> np.ndarray:
+        if name not in names:
+            return np.full(len(texts), otherwise, dtype=np.int64)
+        digits = pc.struct_field(written, name)
+        if name == "fraction":
+            digits = pc.utf8_rpad(digits, 6, "0")
+        return pc.cast(pc.fill_null(digits, "0"), pa.int64()).to_numpy()
 
-def read_moment(text: str, forms: Sequence[DateForm]) -> datetime | None:
-    """The moment in UTC by the first form that fits."""
-    return next((moment for form in forms if (moment := form.read_moment(text)) is not None), None)
+    quarter = part("quarter", 0)
+    fits &= (quarter >= 1) & (quarter <= 4) if "quarter" in names else True
+    year, month, day = part("year", 0), part("month", 0) + 3 * quarter, part("day", 1)
+    hour, minute, second = (part(name, 0) for name in ("hour", "minute", "second"))
+    fits &= (year >= 1) & (month >= 1) & (month <= 12) & (hour <= 23) & (minute <= 59) & (second <= 60)
+    months = np.where(fits, (year - 1970) * 12 + month - 1, 0)
+    first = months.astype("datetime64[M]").astype("datetime64[D]")
+    length = (months + 1).astype("datetime64[M]").astype("datetime64[D]") - first
+    fits &= (day >= 1) & (day <= length.astype(np.int64))
+    # A leap second may be written; no clock here has it.
+    seconds = (hour * 60 + minute) * 60 + np.minimum(second, 59)
+    whole = first.astype("datetime64[us]") + (
+        ((day - 1) * 86_400 + seconds) * 1_000_000 + part("fraction", 0)
+    )
+    return np.where(fits, whole, np.datetime64("NaT", "us"))
 
 
 def sentinel_days(sentinels: Sequence[str]) -> frozenset[date]:

@@ -20,7 +20,8 @@ from core.purpose import Purpose
 from sources.file_format import FileFormat
 from sources.gateway.blocks import LIMITS, read_blocks, texts_of
 from sources.gateway.plan import Plan
-from sources.identity.clues import RESIDENT, SHORT_RESIDENT, USCC
+from sources.identity import IdentityScan
+from sources.identity.clues import RESIDENT, SHORT_RESIDENT, USCC, Kind
 from sources.identity.scan import column_clues, convincing
 from sources.unpacking import structure, unpacked
 
@@ -56,6 +57,15 @@ def propose(path: Path, form: FileFormat, source: str, purpose: Purpose) -> Plan
             "drop": drop,
         }
     )
+
+
+def identifiers_in(path: Path, form: FileFormat) -> list[tuple[str, Kind, int]]:
+    """(column, kind, cells) of the direct identifiers that a file holds, every row of it searched."""
+    columns, scan = column_names(path, form), IdentityScan()
+    for block in read_blocks(path, form, columns):
+        for column in columns:
+            scan.look(column, texts_of(block.table.column(column), form), block.first)
+    return scan.findings()
 
 
 def plan_text(plan: Plan) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 
 #: So few texts of a form don't make a column of codes: there any hit counts.
 FEW = 20
+#: One hit is proof where random texts would give it in fewer columns than this share: 330 numbers of 18 digits for a resident id.
+RARE = 0.01
 
 #: Of random numbers of 18 digits so many have a province, a day of birth and the check character of a resident id.
 RANDOM_RESIDENT = 3e-5
@@ -86,14 +88,15 @@ class Clue:
     def convinces(self, column: str) -> bool:
         """Whether the column holds such identifiers."""
         hits = len(self.hits)
-        if not is_more_than_chance(hits, self.among, self.chances):
+        if not is_more_than_chance(hits, self.chances):
             return False
         return self.kind.announced(column) or (hits >= self.least and hits >= self.share * self.among)
 
 
-def is_more_than_chance(hits: int, among: int, chances: Sequence[tuple[int, float]]) -> bool:
-    """Whether so many hits among so many texts of the form aren't what random texts would give."""
-    return hits > 0 and (among < FEW or all(hits > by_chance(n, share) for n, share in chances))
+def is_more_than_chance(hits: int, chances: Sequence[tuple[int, float]]) -> bool:
+    """Whether so many hits aren't what random texts would give; where even one would be rare, one is enough."""
+    judged = [(n, share) for n, share in chances if n >= FEW and n * share >= RARE]
+    return hits > 0 and all(hits > by_chance(n, share) for n, share in judged)
 
 
 def by_chance(texts: int, share: float) -> float:

@@ -29,7 +29,7 @@ from sources.identity.byte_classes import (
     shortest_that_identifies,
     whole_tokens,
 )
-from sources.identity.clues import USCC, Clue
+from sources.identity.clues import CARD, PHONE, SHORT_RESIDENT, USCC, Clue
 from sources.identity.whole_numbers import number_clues
 from sources.identity.words import email_clue, word_clues
 from sources.identity.written_numbers import base64_clues, code_clues, hex_clues, prose_clues
@@ -42,6 +42,8 @@ _LONGEST_NUMBER, _CREDIT_CODE = 19, 18
 _SHORTEST_BASE64, _FEWEST_IN_HEX = 12, 22
 #: Characters around a whole number that don't belong to it: blanks, quotes, the apostrophe of spreadsheets.
 _AROUND = " \t\u00a0\u3000\u200b\ufeff'\"`"
+#: What a source's own codes may be, or look like.
+_CODES = (USCC, PHONE, CARD, SHORT_RESIDENT)
 _REMEDY = "Delete the file, tell the data protection officer; the source must pseudonymise."
 
 
@@ -106,9 +108,10 @@ def _looked(texts: pa.Array, classes: ByteClasses, column: pa.Array, rows: int) 
 def convincing(column: str, clues: Iterable[Clue], exempt: bool = False) -> Clue | None:
     """What the column holds by the clues that convince: of the kind with most of them, all its hits; None where it is clean.
 
-    `exempt`: the adapter replaces this column's codes by pseudonyms on entry, so credit codes may stand in it.
+    `exempt`: the adapter replaces this column's codes by pseudonyms on entry, so credit codes, and codes that look like a
+    telephone or a card, may stand in it; ids of residents may not.
     """
-    told = [clue for clue in clues if not (exempt and clue.kind is USCC) and clue.convinces(column)]
+    told = [clue for clue in clues if not (exempt and clue.kind in _CODES) and clue.convinces(column)]
     if not told:
         return None
     kind = max(told, key=lambda clue: len(clue.hits)).kind

@@ -33,7 +33,7 @@ class _Sum:
     def convinces(self, column: str) -> bool:
         """As `Clue.convinces`; texts come again in every block, so only one block's hits are known to be different."""
         shares = [share for _, share in self.clue.chances]
-        if not is_more_than_chance(self.hits, self.among, list(zip(self.chances, shares, strict=True))):
+        if not is_more_than_chance(self.hits, list(zip(self.chances, shares, strict=True))):
             return False
         if self.clue.kind.announced(column):
             return True

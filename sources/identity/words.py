@@ -40,7 +40,8 @@ _BEFORE_A_NAME = "(?:^|[^\\p{Han}]|因|经|对|由|向|与|和|给|请|联系)"
 _TITLED_NAME = f"{_BEFORE_A_NAME}(?:[{_SINGLE}]|{_DOUBLE})\\p{{Han}}{{0,2}}(?:先生|女士|小姐|同志)"
 _NOT_NAMES = "(?:公司|企业|单位|机关|街道|社区|银行|学校|医院|机构|部门)$|[路区县市省镇村费税款类级型业局所院厅户常效废]$"
 
-_STREET = "[路街道巷弄同里]\\s?[0-9〇零一二三四五六七八九十百]{1,5}\\s?(?:号|弄)"
+#: Lines, pipes, channels and tracks (线路, 管道, 渠道, 轨道) have numbers too.
+_STREET = "(?:[^线管渠电铁频通回网]路|街道?|[^管渠频通轨]道|巷|弄|胡同)\\s?[0-9〇零一二三四五六七八九十百]{1,5}\\s?(?:号|弄)"
 _ROOM = "[0-9一二三四五六七八九十A-Za-z]{1,4}\\s?(?:号楼|栋|幢|座|单元)[^，。;；]{0,8}?[0-9A-Za-z]{1,5}\\s?(?:室|房|号|单元|户)"
 _VILLAGE = "[村屯寨庄社区][^，。;；]{0,6}?[0-9一二三四五六七八九十]{1,3}\\s?[组队][^织]?"
 _PLACE = (
@@ -83,11 +84,14 @@ def _names(texts: pa.Array, rows: int) -> list[Clue]:
 
 
 def _addresses(texts: pa.Array) -> list[Clue]:
+    doors = np.zeros(len(texts), dtype=bool)
     parts = np.zeros(len(texts), dtype=np.int8)
     for form in (_STREET, _ROOM, _VILLAGE, _PLACE):
-        parts[_where(texts, form)] += 1
-    # Two parts lead to a door; one (a street and its number, a town) may be an office, unless the column is full of them.
-    whole, some = np.flatnonzero(parts >= 2), np.flatnonzero(parts)
+        found = _where(texts, form)
+        parts[found] += 1
+        doors[found] |= form in (_STREET, _ROOM)
+    # A village's group or a town is an address only with more, unless the column is full of them.
+    whole, some = np.flatnonzero(doors | (parts >= 2)), np.flatnonzero(parts)
     return [Clue(ADDRESS, whole, len(whole)), Clue(ADDRESS, some, len(texts), (), ENOUGH, 0.2)]
 
 

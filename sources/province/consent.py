@@ -21,7 +21,8 @@ KIND_SHARE = {"risk": (0.02, 0.28, 0.70), "marketing": (0.08, 0.87, 0.05)}
 GIVEN_AT_START = 0.70
 LATER_MONTHS = 15
 WITHDRAWN_A_MONTH = {"risk": 0.001, "marketing": 0.004}
-VALID_YEARS = 3
+#: Longer than any history that is simulated: training uses consents that are in force on the day of the training.
+VALID_YEARS = 5
 SUPPRESSED_SHARE = 0.03
 SCOPE_SHARE = (0.60, 0.10, 0.05, 0.25)
 REASON_SHARE = (0.25, 0.30, 0.08, 0.02, 0.05, 0.05, 0.05, 0.20)

@@ -198,7 +198,7 @@ def test_the_shipped_catalogue_is_whole(
         for feature in feature_set.features:
             assert "{" not in feature.name + feature.title.zh + feature.title.en
             assert feature.title.zh and feature.title.en and feature.missing.zh and feature.missing.en
-            assert feature.formula in {*FORMULAS, "share_of"}
+            assert feature.formula in FORMULAS
             facts = feature_set.facts[feature.facts]
             behind = {(facts.table, column) for column in facts.columns_of(feature.measure)}
             if feature.over is not None:

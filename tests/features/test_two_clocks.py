@@ -21,6 +21,7 @@ from features.catalogue import Feature, FeatureSet
 from features.fact_definition import FactDefinition
 from features.fold import fold_month
 from sources.versions import KnownDelivery, Resolver
+from tests.features.bits import same_bits
 
 FIRST = Month(2026, 1)
 MONTHS = 6
@@ -101,7 +102,8 @@ class Delivered:
     @property
     def at(self) -> datetime:
         day = FIRST.plus(self.month).last_day + timedelta(days=self.delay_days)
-        return datetime(day.year, day.month, day.day, 1, tzinfo=knowledge_cutoff(FIRST).tzinfo)
+        # Revisions that come on one day come at different hours: what is replaced at once was never known.
+        return datetime(day.year, day.month, day.day, self.revision, tzinfo=knowledge_cutoff(FIRST).tzinfo)
 
 
 rows = st.builds(
@@ -249,7 +251,7 @@ def test_later_received_records_change_nothing(
     known = [item for item in deliveries if item.at <= knowledge_cutoff(as_of)]
     everything = feature_table(world(str(tmp_path_factory.mktemp("all")), deliveries), FEATURES, as_of)
     then = feature_table(world(str(tmp_path_factory.mktemp("then")), known), FEATURES, as_of)
-    assert everything.equals(then)
+    assert same_bits(everything, then)
 
 
 @settings(max_examples=80)
@@ -291,9 +293,7 @@ def test_chunks_and_panels_give_the_same_bits(tmp_path_factory) -> None:  # type
     for month, chunk in features_at(store, FEATURES, as_of, chunk=7):
         pieces[str(month)].append(chunk)
     for month in as_of:
-        assert (
-            pa.concat_tables(pieces[str(month)]).combine_chunks().equals(whole[str(month)].combine_chunks())
-        )
+        assert same_bits(pa.concat_tables(pieces[str(month)]), whole[str(month)])
 
 
 def test_no_row_means_zero_for_everybody_whatever_the_chunk(tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
@@ -307,6 +307,4 @@ def test_no_row_means_zero_for_everybody_whatever_the_chunk(tmp_path_factory) ->
     store = world(str(tmp_path_factory.mktemp("zero")), deliveries)
     whole = feature_table(store, features, FIRST.plus(1))
     assert whole.column("bills_records_3").to_pylist() == [2.0] * 20
-    assert (
-        feature_table(store, features, FIRST.plus(1), chunk=3).combine_chunks().equals(whole.combine_chunks())
-    )
+    assert same_bits(feature_table(store, features, FIRST.plus(1), chunk=3), whole)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from core.settings import Settings
 from core.table_store import TableStore
+from expectations.contract import load_contracts
 from tests.gscene.command import gscene
 from tests.sources.deidentification.test_report import table
 from tests.sources.identity import planted
@@ -63,6 +65,20 @@ def test_a_table_of_the_home(tmp_path: Path, capsys: Capture) -> None:
     )  # fmt: skip
     assert said.code == 0 and said.json["rows"] == 400
     assert (tmp_path / "out" / "deid" / "raw.resident.t.html").exists()
+
+
+def test_a_table_s_contract_names_its_quasi_identifiers(tmp_path: Path, capsys: Capture) -> None:
+    regions = table(400).column("region")
+    data = pa.table(
+        {"region_cd": regions, "industry_cd": pa.array(["C1311"] * 400), "reg_type_cd": pa.array(["1"] * 400)}
+    )
+    TableStore(Settings.load(tmp_path).lake).replace("raw/enterprise/tax_registration", "2026-10", data)
+    said = gscene(
+        capsys, "deid-report", "--table", "raw/enterprise/tax_registration", "--home", tmp_path, "--json"
+    )
+    contract = load_contracts()["tax_registration"]
+    expected = [name for name, column in contract.columns.items() if column.data_class == "quasi_id"]
+    assert expected and said.code == 0 and said.json["quasi_identifiers"] == expected
 
 
 def test_wrong_use_is_told(tmp_path: Path, capsys: Capture) -> None:

@@ -140,6 +140,27 @@ def test_a_delivery_isn_t_written_over(provider: Path, capsys: Capture) -> None:
     assert gscene(capsys, *command, "--revision", "2").code == 0
 
 
+def test_a_file_can_be_checked_before_it_is_sent(provider: Path, capsys: Capture) -> None:
+    keys, plan = provider / "keys", planned(capsys, provider)
+    before = gscene(capsys, "pseudonymise", "check", provider / "tax.csv", "--json")
+    assert before.code == 3
+    found = {(one["column"], one["kind"]) for one in before.json["findings"]}
+    assert {("nsrsbh", "uscc"), ("jyzsfz", "resident_id"), ("nsrmc", "name")} <= found
+    gscene(capsys, "pseudonymise", "keys", "new", "--keys", keys)
+    gscene(
+        capsys,
+        "pseudonymise",
+        "file",
+        provider / "tax.csv",
+        provider / "out.csv",
+        "--plan",
+        plan,
+        "--keys",
+        keys,
+    )
+    assert gscene(capsys, "pseudonymise", "check", provider / "out.csv", "--json").code == 0
+
+
 def test_canaries_go_into_the_home_s_keys(tmp_path: Path, capsys: Capture) -> None:
     import numpy as np
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +176,23 @@ def test_a_changed_month_is_refused_with_3(home: Path, tmp_path: Path, capsys: C
     assert TableStore(home / "lake").version(FACTS) == before
     as_json = gscene(capsys, "run", "--home", home, "--as-of", MONTHS[-1], "--json")
     assert as_json.code == as_json.json["exit_code"] == 3
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_in_the_middle_of_a_step_is_one_plain_line(
+    home: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    rows = invoice_rows(NEXT)
+    lay(inbox, NEXT, packed(OUT_HEADER, rows), len(rows))
+    with monkeypatch.context() as pressed:
+        pressed.setattr(
+            "sources.intake.judge", lambda *_: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5)
+        )
+        said = run(capsys, home, inbox)
+    assert said.code == 1 and "Stopped." in said.err and "Traceback" not in said.err
+    assert entries(home, NEXT) == [("RECEIVED", None)]
+    run(capsys, home, inbox)
+    assert entries(home, NEXT) == [("ACCEPTED", None)]

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.purpose import Purpose
+from features.suppression import suppressed
 from leads.consent import consented
-from leads.suppression import suppressed
-from tests.leads.worlds import CUTOFF, ON, consents, suppressions
+from tests.leads.worlds import CUTOFF, ON, known_consents, known_suppressions
 
 
 def consenting(*rows, on=ON, cutoff=CUTOFF, purpose=Purpose.MARKETING, **more):
-    return consented(consents(*rows), purpose, on, cutoff, **more)["subject_no"].tolist()
+    return consented(known_consents(*rows, cutoff=cutoff), purpose, on, **more)["subject_no"].tolist()
 
 
 def test_consent_in_force():
@@ -71,9 +71,7 @@ def test_withdrawing_one_of_two_consents_ends_both_until_a_new_one():
     other = {"subject_no": 1, "consent_id": "other", "withdrawn_at": date(2026, 6, 1)}
     assert consenting(old, other) == []
     new = {"subject_no": 1, "consent_id": "new", "granted_at": date(2026, 6, 2)}
-    assert consented(consents(old, other, new), Purpose.MARKETING, ON, CUTOFF)["consent_id"].tolist() == [
-        "new"
-    ]
+    assert consented(known_consents(old, other, new), Purpose.MARKETING, ON)["consent_id"].tolist() == ["new"]
     assert consenting(old, other, new | {"granted_at": date(2026, 6, 1)}) == []
 
 
@@ -91,7 +89,7 @@ def test_withdrawing_risk_consent_leaves_marketing_consent():
 
 def test_empty_register():
     assert consenting() == []
-    assert suppressed(suppressions(), ON, CUTOFF).empty
+    assert suppressed(known_suppressions(), ON).empty
 
 
 @pytest.mark.parametrize(
@@ -108,7 +106,7 @@ def test_empty_register():
     ],
 )
 def test_suppression_at_its_edges(change, expected):
-    found = suppressed(suppressions({"subject_no": 1} | change), ON, CUTOFF)
+    found = suppressed(known_suppressions({"subject_no": 1} | change), ON)
     assert found["subject_no"].tolist() == expected
 
 
@@ -118,7 +116,7 @@ def test_a_suppression_can_be_ended_by_a_later_version():
         "to_date": date(2026, 10, 1),
         "received_at": datetime(2026, 11, 1, tzinfo=UTC),
     }
-    assert suppressed(suppressions({"subject_no": 1}, ended), ON, CUTOFF).empty
+    assert suppressed(known_suppressions({"subject_no": 1}, ended), ON).empty
 
 
 @settings(max_examples=30)
@@ -150,6 +148,6 @@ def test_what_arrives_after_the_cutoff_changes_nothing(before, after):
         }
         for row in after
     ]
-    alone = consented(consents(*before), Purpose.MARKETING, ON, CUTOFF)
-    assert consented(consents(*before, *late), Purpose.MARKETING, ON, CUTOFF).equals(alone)
+    alone = consented(known_consents(*before), Purpose.MARKETING, ON)
+    assert consented(known_consents(*before, *late), Purpose.MARKETING, ON).equals(alone)
     assert alone["subject_no"].is_unique

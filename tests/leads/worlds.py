@@ -10,10 +10,13 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from core.table_schema import TableSchema
+from features.consent_registers import Consents, consents_of, suppressions_of
 from leads.candidates import assemble
 from leads.keyed_hash import LeadKey
 from leads.lead_list import LeadList, build_list
 from leads.policy import LeadPolicy, load_policy
+from sources.versions import KnownDelivery, as_known
 
 ON = date(2026, 11, 6)
 CUTOFF = datetime(2026, 11, 5, 15, 59, 59, 999999, tzinfo=UTC)
@@ -71,6 +74,30 @@ def suppressions(*rows: dict[str, Any]) -> pa.Table:
     """A suppression register: by default everything, from 2026-01-01 on."""
     base = {"scope": "all", "reason": "complaint", "from_date": date(2026, 1, 1)}
     return register([base | row for row in rows], ["from_date", "to_date"], ["scope", "reason"])
+
+
+def known_consents(*rows: dict[str, Any], cutoff: datetime = CUTOFF) -> Consents:
+    """`consents` as known at the cutoff, by the rule for every table; each moment of receipt is a delivery of its own."""
+    return consents_of(_as_known(consents(*rows), ("consent_id",), cutoff))
+
+
+def known_suppressions(*rows: dict[str, Any], cutoff: datetime = CUTOFF) -> pd.DataFrame:
+    """`suppressions` as known at the cutoff."""
+    return suppressions_of(_as_known(suppressions(*rows), ("subject_id", "scope", "from_date"), cutoff))
+
+
+def _as_known(rows: pa.Table, key: tuple[str, ...], cutoff: datetime) -> pa.Table:
+    sent = {(row["received_at"], row["revision"]) for row in rows.to_pylist()}
+    number = {delivery: no for no, delivery in enumerate(sorted(sent))}
+    numbered = [
+        row | {"delivery_no": number[row["received_at"], row["revision"]]} for row in rows.to_pylist()
+    ]
+    known = {
+        no: KnownDelivery(no, "bank", "2026-10", revision, False, at) for (at, revision), no in number.items()
+    }
+    return as_known(
+        pa.Table.from_pylist(numbered, schema=rows.schema), TableSchema("register", (), key), cutoff, known
+    )
 
 
 def subject_id(no: int) -> str:

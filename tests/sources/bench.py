@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.clock import FixedClock
 from core.state import Delivery, StateDatabase
@@ -24,6 +25,7 @@ from sources.delivery import write_manifest
 from sources.file_format import Limits
 from sources.intake import IntakeResult, take_in
 from sources.reading import read_and_convert
+from sources.versions import resolver
 
 FIRST_ARRIVAL = datetime(2026, 11, 4, 1, tzinfo=UTC)
 
@@ -97,7 +99,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.store = TableStore(self.root / "lake")
         # Migrating takes longer than a test: all start from a copy of one migrated database.
-        shutil.copy(self.migrated, self.root / "state.db")
+        if not (self.root / "state.db").exists():
+            shutil.copy(self.migrated, self.root / "state.db")
         self.state = StateDatabase(f"sqlite:///{self.root / 'state.db'}")
         self.registry = SubjectRegistry(self.store, SubjectKind.RESIDENT)
         self.clock = FixedClock(FIRST_ARRIVAL + timedelta(days=60))
@@ -124,11 +127,12 @@ class Bench:
         rows: int | None = None,
         control_sums: dict[str, str] | None = None,
         source: str = "city",
+        sequence: int | None = None,
+        previous: str | None = None,
+        signing_key: Ed25519PrivateKey | None = None,
     ) -> Path:
         """Put a delivery into the inbox."""
-        folder = self.root / "inbox" / source / "resident.si_person_month" / f"{period}-r{revision}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder = self.empty_folder(period, revision, source)
         body = text.encode(self.adapter.file.encoding) if isinstance(text, str) else text
         packed = self.adapter.file.compression == "gzip" and isinstance(text, str)
         data = folder / "data.csv"
@@ -144,7 +148,35 @@ class Bench:
             mode=mode,
             rows=max(0, len(body.splitlines()) - 1) if rows is None else rows,
             control_sums=control_sums,
+            sequence=sequence,
+            previous=previous,
+            signing_key=signing_key,
         )
+        return folder
+
+    def empty_folder(self, period: str, revision: int, source: str = "city") -> Path:
+        """Where a delivery belongs, with nothing in it."""
+        folder = self.root / "inbox" / source / "resident.si_person_month" / f"{period}-r{revision}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def lay_files(
+        self, bodies: list[bytes], rows: list[int], *, period: str = "2026-10", revision: int = 1, **said: Any
+    ) -> Path:
+        """Put a delivery of several files, or of any format, into the inbox."""
+        folder = self.empty_folder(period, revision)
+        paths = []
+        for number, body in enumerate(bodies):
+            paths.append(folder / f"data{number or ''}.{self.adapter.file.format}")
+            paths[-1].write_bytes(body)
+        entries = {
+            "source": "city",
+            "adapter": "city_si",
+            "subject": SubjectKind.RESIDENT,
+            "table": "si_person_month",
+        }
+        write_manifest(paths, **(entries | {"period": period, "revision": revision, "rows": rows} | said))
         return folder
 
     def receive(self, folder: Path, at: datetime | None = None) -> int:
@@ -179,3 +211,16 @@ class Bench:
 
     def rows(self, period: str = "2026-10") -> pa.Table:
         return self.store.read("raw/resident/si_person_month", [period])
+
+    def known(self, period: str = "2026-10", at: datetime | None = None) -> list[tuple[Any, ...]]:
+        """What the bank knows of a month (at the end of time, or at `at`): subject and business columns, sorted."""
+        if period not in self.store.partitions("raw/resident/si_person_month"):
+            return []
+        at = at or datetime(2100, 1, 1, tzinfo=UTC)
+        rows = resolver(self.schema, self.state, "raw/resident/si_person_month", period)(
+            self.rows(period), at
+        )
+        subjects = self.registry.subject_ids(rows.column("subject_no").to_numpy()).to_pylist()
+        names = [column.name for column in self.schema.columns if column.name not in ("subject_id", "period")]
+        found = zip(subjects, *(rows.column(name).to_pylist() for name in names), strict=True)
+        return sorted(found, key=repr)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources import cells
-from sources.written_dates import DateForm, read_day
+from sources.written_dates import DateForm
 
 
 def money(texts: list[str], unit: str = "CNY") -> list[Decimal | str | None]:
@@ -107,7 +107,8 @@ def test_numbers(text: str, value: object) -> None:
     ],
 )
 def test_dates_are_read_by_their_form(form: str, text: str, day: date | None) -> None:
-    assert read_day(text, [DateForm.of(form)]) == day
+    read = cells.days(pa.array([text]), np.zeros(1, bool), [form], [])
+    assert read.values.to_pylist() == [day] and read.bad.tolist() == [day is None]
 
 
 @pytest.mark.parametrize("form", ["%d/%m", "%Y", "%y%m", "%B %Y"])

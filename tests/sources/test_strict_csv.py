@@ -151,3 +151,23 @@ def test_a_shape_tells_form_and_nothing_else() -> None:
     assert shape("2020-6-18") == "9999-9-99"
     assert shape("正常 Ab") == "字字 Aa"
     assert shape("7" * 30) == "9" * 24 + "..."
+
+
+HOSTILE = (
+    st.text(max_size=30)
+    | st.sampled_from(['b") FROM t; DROP TABLE x;--', "1=1", "a b", "../../x", "$(rm)", "\u202e", "id\u0000"])
+    | st.text(max_size=30)
+)
+
+
+@given(names=st.lists(HOSTILE, min_size=10, max_size=30))
+@settings(max_examples=500)
+def test_no_undeclared_name_gets_past_the_header(names: list[str]) -> None:
+    """T11: some 10,000 names; whatever a header says, only the adapter's own words go on from there."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(names)
+    body = out.getvalue().encode("utf-8", "replace")
+    with pytest.raises(Refusal) as caught:
+        read(body, FileFormat(), ["declared"])
+    assert caught.value.code in ("REFUSED/SCHEMA", "REFUSED/STRUCTURE", "REFUSED/ENCODING")
+    assert caught.value.column in (None, "declared")

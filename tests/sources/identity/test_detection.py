@@ -145,6 +145,9 @@ def test_small_columns_of_codes_seldom_alarm() -> None:
         "安全生产",
         "10101、10104",
         "王府井街道",
+        "10千伏线路3号杆",
+        "供水管道12号阀",
+        "第2村民小组选举",
     ],
 )
 def test_what_identifies_nobody(cell: str) -> None:
@@ -177,6 +180,13 @@ def test_credit_codes_are_decided_by_the_column() -> None:
     assert found([*codes, *digits(rng, 18, 500)], "dm") == "uscc"
     # Random numbers of 18 digits carry the check character 3.2 % of the time and are none the less codes.
     assert found(digits(rng, 18, 2000), "dm") is None
+
+
+def test_one_id_among_some_hundred_numbers_is_none_of_them() -> None:
+    rng = np.random.default_rng(10)
+    assert found([*digits(rng, 18, 300), planted.resident(rng)], "lsh") == "resident_id"
+    # Among thousands it can't be told from chance; all of them being ids can.
+    assert found([planted.resident(rng) for _ in range(5000)], "lsh") == "resident_id"
 
 
 def rows(column: str, cells: list[str], file: str = "data.csv") -> DeliveredRows:

@@ -22,11 +22,12 @@ from sources.province.simulate import ALL_FEEDS, ProvinceDeliveries, simulate
 from sources.province.world import World, make
 from sources.strict_csv import read_strict_csv
 
-#: Faults that the engine must refuse, with the code.
+#: Faults that adapters can't absorb: the code of the refusal, or the reason for which rows are held back.
 REFUSED = {
-    "F02": "REFUSED/TYPE",
+    "F02": "malformed_key",
     "F03": "REFUSED/TYPE",
-    "F11": "REFUSED/CODE",
+    "F07": "unreadable",
+    "F11": "several_codes",
     "F20": "REFUSED/PERIOD",
     "F22": "REFUSED/IDENTITY",
 }
@@ -57,7 +58,7 @@ def data_by_feed(deliveries: ProvinceDeliveries) -> dict[str, str]:
 
 
 def canonical(deliveries: ProvinceDeliveries) -> tuple[dict[str, list[pa.Table]], dict[str, int], set[str]]:
-    """Rows by adapter, rows left out by reason, and codes of refusals."""
+    """Rows by adapter, rows left out by reason, and codes of refusals with the reasons of rows held back."""
     schemas = {name: contract.schema() for name, contract in load_contracts().items()}
     adapters = load_adapters(schemas)
     rows: dict[str, list[pa.Table]] = {}
@@ -76,6 +77,7 @@ def canonical(deliveries: ProvinceDeliveries) -> tuple[dict[str, list[pa.Table]]
         except Refusal as refusal:
             refused.add(refusal.code)
             continue
+        refused |= set(made.quarantined.column("reason").to_pylist())
         table = made.rows.drop_columns("row_no").append_column("subject", made.subject_codes)
         rows.setdefault(adapter.adapter, []).append(table)
         for reason, count in made.left_out.items():
@@ -145,7 +147,7 @@ def test_all_default_faults_together_are_absorbed(clean_rows, tmp_path):
 
 
 @pytest.mark.parametrize(("fault", "code"), sorted(REFUSED.items()))
-def test_faults_that_cannot_be_absorbed_are_refused(fault, code, tmp_path):
+def test_faults_that_cannot_be_absorbed_are_refused_or_held_back(fault, code, tmp_path):
     _, _, refused = canonical(written(tmp_path, fault))
     assert refused == {code}
 

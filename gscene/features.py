@@ -1,0 +1,238 @@
+"""`gscene features`: what the catalogue holds, what a feature means and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.clock import SystemClock
+from core.errors import ExitCode, GateRefused, GsceneError
+from core.months import Month
+from gscene.console import Reporter
+from gscene.options import MonthType, home_option, json_option
+
+if TYPE_CHECKING:
+    from features.catalogue import Feature, FeatureSet
+
+
+@click.group()
+def features() -> None:
+    """The feature catalogue: list it, explain a feature, trace it to its source columns.
+
+    特征目录：列出、解释、追溯来源。
+
+    \b
+    Examples:
+      gscene features list
+      gscene features list --set resident_monthly --purpose marketing
+      gscene features explain si_longest_gap_12m
+      gscene features lineage vat_sales_yoy_3m
+    """
+
+
+@features.command("list")
+@click.option("--set", "set_name", help="One feature set only, such as resident_monthly.")
+@click.option(
+    "--purpose", type=click.Choice(["risk", "marketing", "evaluation"]), help="May serve this purpose."
+)
+@json_option
+def list_features(set_name: str | None, purpose: str | None, as_json: bool) -> None:
+    """Every feature with its meaning, formula, window, unit, purposes and risk direction.
+
+    列出全部特征。
+    """
+    from core.purpose import Purpose
+
+    reporter = Reporter(as_json)
+    sets = _sets()
+    if set_name is not None and set_name not in sets:
+        raise GsceneError(f"there is no feature set {set_name}.", f"Choose from {', '.join(sets)}.")
+    for name, feature_set in sets.items():
+        if set_name not in (None, name):
+            continue
+        chosen = [f for f in feature_set.features if purpose is None or Purpose(purpose) in f.purposes]
+        rows = [
+            [f.name, f.title.zh, f.title.en, f.formula, f.window, f.unit, _purposes(f), _SIGNS[f.risk]]
+            for f in chosen
+        ]
+        title = f"{name}: {feature_set.title.zh} / {feature_set.title.en} ({len(rows)})"
+        reporter.table(
+            title, ["feature", "含义", "meaning", "formula", "months", "unit", "purposes", "risk"], rows
+        )
+        reporter.result[name] = [_told(f) for f in chosen]
+    reporter.finish()
+
+
+@features.command("explain")
+@click.argument("name")
+@json_option
+def explain(name: str, as_json: bool) -> None:
+    """What NAME means, how it is worked out and what its absence means.
+
+    解释一个特征。
+    """
+    from features.window_kernels import KERNELS, share_of
+
+    reporter = Reporter(as_json)
+    feature, feature_set = _find(name)
+    kernel = share_of if feature.formula == "share_of" else KERNELS[feature.formula]
+    how = " ".join((kernel.__doc__ or "").split())
+    told = _told(feature) | {"feature_set": feature_set.name, "how": how}
+    measures = {
+        f"{facts}.{measure}": feature_set.facts[facts]
+        .measures[measure]
+        .model_dump(mode="json", exclude_defaults=True)
+        for facts, measure in feature.sides
+    }
+    rows = [[key, value] for key, value in told.items()]
+    reporter.table(name, ["", ""], rows + [[key, spec] for key, spec in measures.items()])
+    reporter.result |= told | {"measures": measures}
+    reporter.finish()
+
+
+@features.command("lineage")
+@click.argument("name")
+@json_option
+def lineage(name: str, as_json: bool) -> None:
+    """Every contract column behind NAME, and the columns of each platform's files that feed it.
+
+    追溯一个特征的来源字段。
+    """
+    from expectations.contract import load_contracts
+    from features.lineage import lineage_of
+    from sources.adapter import load_adapters
+
+    reporter = Reporter(as_json)
+    feature, feature_set = _find(name)
+    schemas = {table: contract.schema() for table, contract in load_contracts().items()}
+    traced = lineage_of(feature, feature_set, schemas, load_adapters(schemas).values())
+    rows = [
+        [
+            f"{column.table}.{column.column}",
+            f"{column.type} {column.unit}".strip(),
+            column.data_class,
+            ", ".join(column.purposes),
+            "; ".join(f"{fed.adapter}: {fed.header}" for fed in column.fed_by) or "(no adapter feeds it)",
+        ]
+        for column in traced.columns
+    ]
+    title = f"{name} <- {', '.join(traced.measures)}"
+    reporter.table(title, ["contract column", "type", "data class", "purposes", "fed by"], rows)
+    reporter.result |= asdict(traced)
+    reporter.finish()
+
+
+_SIGNS = {1: "raises", -1: "lowers", 0: "-"}
+
+
+def _sets() -> dict[str, FeatureSet]:
+    from expectations.contract import load_contracts
+    from features.catalogue import load_catalogue
+    from features.fact_definition import load_all_facts
+
+    schemas = {name: contract.schema() for name, contract in load_contracts().items()}
+    return load_catalogue(load_all_facts(schemas), schemas)
+
+
+def _find(name: str) -> tuple[Feature, FeatureSet]:
+    import difflib
+
+    sets = _sets()
+    for feature_set in sets.values():
+        for feature in feature_set.features:
+            if feature.name == name:
+                return feature, feature_set
+    every = [feature for feature_set in sets.values() for feature in feature_set.names]
+    near = difflib.get_close_matches(name, every, n=3)
+    remedy = f"Did you mean {', '.join(near)}? " if near else ""
+    error = GsceneError(f"there is no feature {name}.", remedy + "gscene features list shows all.")
+    error.exit_code = ExitCode.USAGE
+    raise error
+
+
+def _purposes(feature: Feature) -> str:
+    return ", ".join(sorted(feature.purposes))
+
+
+def _told(feature: Feature) -> dict[str, object]:
+    return {
+        "name": feature.name,
+        "zh": feature.title.zh,
+        "en": feature.title.en,
+        "formula": feature.formula,
+        "months": feature.window,
+        "unit": feature.unit,
+        "purposes": _purposes(feature),
+        "risk": _SIGNS[feature.risk],
+        "missing_zh": feature.missing.zh,
+        "missing_en": feature.missing.en,
+        "phrase": feature.phrase,
+    }
+
+
+@features.command("screen")
+@click.option("--set", "set_name", required=True, help="The feature set, such as resident_monthly.")
+@click.option("--as-of", type=MonthType(), required=True, help="As-of month whose features are screened.")
+@click.option(
+    "--model",
+    "model_name",
+    help="Model whose outcomes count, such as resident_risk; none: no IV, no leak probe.",
+)
+@home_option("demo")
+@json_option
+def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_json: bool) -> None:
+    """Gaps, strength, drift (by month and platform), likeness and leak suspects of a feature set, as a page and a table.
+
+    特征筛查：缺失、IV、PSI、相近特征、信息泄漏。
+
+    \b
+    Example:
+      gscene features screen --set enterprise_monthly --as-of 2026-10 --model enterprise_risk --home var/demo
+
+    Exit code 3 where a single feature is suspected of knowing the outcome.
+    """
+    from models.screening.monthly_screening import screen_month, write_screening
+    from pipelines.workplace import Workplace
+
+    reporter = Reporter(as_json)
+    workplace = Workplace.open(home, SystemClock(), reporter)
+    sets, models = workplace.blueprint.feature_sets, workplace.blueprint.models
+    for name, known, what in ((set_name, sets, "feature set"), (model_name, models, "model")):
+        if name is not None and name not in known:
+            raise GsceneError(f"there is no {what} {name}.", f"Choose from {', '.join(known)}.")
+    model = models[model_name] if model_name is not None else None
+    with reporter.stage(f"screen {set_name}"):
+        allowed = workplace.entitlements(sets[set_name].subject)
+        told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, allowed, model)
+    written = write_screening(told, sets[set_name], workplace.settings.out / "screening")
+    rows = [
+        [
+            f.name,
+            list(f.missing.values())[-1],
+            _shown(f.iv),
+            _shown(f.auc),
+            ", ".join(f.alarms),
+            ", ".join(sorted({found.name for found in f.expected.values()})),
+        ]
+        for f in sorted(told.features, key=lambda each: -(each.iv or 0.0))
+    ]
+    reporter.table(set_name, ["feature", "missing", "IV", "AUC", "unexplained drift", "expected break"], rows)
+    for suspect in told.suspects:
+        reporter.say(
+            f"Suspected leak / 疑似泄漏: {suspect.feature}, by its {suspect.by} alone, AUC {suspect.auc:.3f}"
+        )
+    reporter.results({name: str(path) for name, path in written.items()})
+    reporter.result["suspects"] = [suspect.feature for suspect in told.suspects]
+    reporter.finish()
+    if told.suspects:
+        raise GateRefused(
+            f"{told.suspects[0].feature} ranks the outcome alone with an AUC of {told.suspects[0].auc:.3f}.",
+            "Look at where the column comes from; leave it out or prove that it was known then.",
+        )
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

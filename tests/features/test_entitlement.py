@@ -1,0 +1,293 @@
+"""Who may be used for what: each condition at its edge, and random registers against a slow, plain reference."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.purpose import CONSENT_KINDS, Purpose
+from expectations.contract import load_contracts
+from features.consent_registers import Registers, consents_of, suppressions_of
+from features.entitlement import (
+    ENTITLED,
+    REASONS,
+    Demand,
+    Entitlement,
+    Question,
+    demand_of,
+    in_force,
+    judge,
+    names_source,
+)
+
+ON = date(2026, 11, 5)
+SUBJECTS = 4
+CONTRACTS = load_contracts()
+NAMES = list(REASONS)
+WRITTEN_TAX = Demand("written", "register", "tax_vat_return")
+
+#: Separate consent to risk assessment, from January on for a year, for every source.
+GIVEN: dict[str, Any] = {
+    "subject_no": 1, "consent_id": "A", "purpose": "risk", "kind": "written", "granted_at": date(2026, 1, 1),
+    "valid_to": date(2027, 1, 1), "withdrawn_at": None, "source_codes": None,
+}  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        ("subject_no", pa.int32()), ("consent_id", pa.string()), ("purpose", pa.string()), ("kind", pa.string()),
+        ("granted_at", pa.date32()), ("valid_to", pa.date32()), ("withdrawn_at", pa.date32()),
+        ("source_codes", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def register(*rows: dict[str, Any]) -> pa.Table:
+    named = [{"consent_id": f"C{no}"} | row for no, row in enumerate(rows)]
+    return pa.Table.from_pylist([GIVEN | row for row in named], schema=SCHEMA)
+
+
+def reason(*rows: dict[str, Any], demand: Demand = WRITTEN_TAX, purpose: Purpose = Purpose.RISK) -> str:
+    """Why subject 1 may not be used."""
+    found = judge(consents_of(register(*rows)), Question(purpose, demand, ON), SUBJECTS)
+    assert found.shape == (SUBJECTS,)
+    return NAMES[found[1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, ""),
+        ({"granted_at": ON}, ""),
+        ({"granted_at": ON + timedelta(1)}, "not_yet_granted"),
+        ({"valid_to": ON}, "expired"),
+        ({"valid_to": ON + timedelta(1)}, ""),
+        ({"valid_to": None}, ""),
+        ({"withdrawn_at": date(2026, 5, 1)}, "withdrawn"),
+        ({"withdrawn_at": ON + timedelta(30)}, "withdrawn"),
+        ({"purpose": "marketing"}, "no_consent"),
+        ({"subject_no": 2}, "no_consent"),
+        ({"kind": "separate"}, "kind_too_weak"),
+        ({"kind": "general"}, "kind_too_weak"),
+        ({"kind": "guardian"}, "kind_too_weak"),
+        ({"source_codes": '["tax"]'}, ""),
+        ({"source_codes": '["si", "tax_vat_return"]'}, ""),
+        ({"source_codes": '["si"]'}, "other_source"),
+        ({"source_codes": '["ta"]'}, "other_source"),
+        ({"source_codes": "[]"}, ""),
+        ({"source_codes": "tax"}, "other_source"),
+    ],
+)
+def test_each_condition_at_its_edge(change: dict[str, Any], told: str) -> None:
+    assert reason(change) == told
+
+
+def test_a_general_consent_does_where_no_more_is_asked() -> None:
+    assert reason({"kind": "general"}, demand=Demand("general")) == ""
+    assert reason({"kind": "notice"}, demand=Demand("general")) == "kind_too_weak"
+    assert [reason({"kind": kind}, demand=Demand("separate")) for kind in CONSENT_KINDS[1:]] == [
+        "kind_too_weak", "kind_too_weak", "", "",
+    ]  # fmt: skip
+
+
+def test_of_several_consents_the_one_that_gets_furthest_counts() -> None:
+    assert reason({"kind": "general"}, {}) == ""
+    assert reason({"valid_to": date(2026, 2, 1)}, {"kind": "general"}) == "kind_too_weak"
+
+
+def test_a_withdrawal_ends_every_earlier_consent_of_the_purpose_and_no_later_one() -> None:
+    gone = {"withdrawn_at": date(2026, 6, 1)}
+    assert reason({}, gone) == "withdrawn"
+    assert reason({}, gone, {"granted_at": date(2026, 6, 1)}) == "withdrawn"
+    assert reason({}, gone, {"granted_at": date(2026, 6, 2)}) == ""
+    assert reason({}, gone | {"purpose": "marketing"}) == ""
+
+
+def test_where_the_register_has_no_say_only_a_withdrawal_counts() -> None:
+    bank, query = Demand("none"), Demand("written", "at_query", "invoice")
+    for demand in (bank, query):
+        assert reason({"subject_no": 2}, demand=demand) == ""
+        assert reason({"withdrawn_at": date(2026, 6, 1)}, demand=demand) == "withdrawn"
+        assert (
+            reason({"withdrawn_at": date(2026, 6, 1)}, {"granted_at": date(2026, 7, 1)}, demand=demand) == ""
+        )
+        assert (judge(None, Question(Purpose.RISK, demand, ON), SUBJECTS) == ENTITLED).all()
+
+
+def test_without_any_register_nobody_is_entitled_where_one_is_asked_for() -> None:
+    found = judge(None, Question(Purpose.RISK, WRITTEN_TAX, ON), SUBJECTS)
+    assert {NAMES[place] for place in found} == {"no_register"}
+
+
+def test_the_shipped_contracts_ask_for_what_the_law_asks() -> None:
+    wages = CONTRACTS["tax_iit_withholding"]
+    assert demand_of(wages) == Demand("written", "register", "tax_iit_withholding")
+    assert demand_of(wages, presence=True).kind == "separate"
+    assert demand_of(CONTRACTS["invoice"]).in_register is False
+    for contract in CONTRACTS.values():
+        bank_own = contract.legal_channel == "bank_own"
+        assert bank_own == (contract.consent_kind == "none") or not contract.schema().has_subject, (
+            contract.table
+        )
+
+
+def test_the_highest_version_of_a_consent_stands() -> None:
+    rows = register({"consent_id": "A"}, {"consent_id": "A", "withdrawn_at": date(2026, 6, 1)})
+    for versions, expected in (([1, 2], "withdrawn"), ([2, 1], "")):
+        numbered = rows.append_column("version_no", pa.array(versions, pa.int32()))
+        found = judge(consents_of(numbered), Question(Purpose.RISK, WRITTEN_TAX, ON), SUBJECTS)
+        assert NAMES[found[1]] == expected
+
+
+def test_a_moment_counts_by_its_day_in_china() -> None:
+    moments = pa.array(
+        [datetime(2026, 11, 4, 16, 0, tzinfo=UTC), datetime(2026, 11, 4, 15, 59, tzinfo=UTC)],
+        pa.timestamp("us", "UTC"),
+    )
+    rows = register({}, {"subject_no": 2})
+    place = rows.schema.get_field_index("granted_at")
+    rows = rows.set_column(place, "granted_at", pa.chunked_array([moments]))
+    earlier = Question(Purpose.RISK, WRITTEN_TAX, ON - timedelta(1))
+    found = judge(consents_of(rows), earlier, SUBJECTS)
+    assert [NAMES[found[1]], NAMES[found[2]]] == ["not_yet_granted", ""]
+
+
+def entitlement(
+    *rows: dict[str, Any], scope: str = "automated_marketing", until: date | None = ON, **more: Any
+) -> Entitlement:
+    """Everyone consents; subject 1 is suppressed from a week after ON."""
+    given = [
+        GIVEN | {"subject_no": no, "purpose": p} for no in range(SUBJECTS) for p in ("risk", "marketing")
+    ]
+    kept_off = suppressions_of(
+        pa.table(
+            {
+                "subject_no": pa.array([1], pa.int32()), "scope": [scope], "reason": ["complaint"],
+                "from_date": pa.array([ON + timedelta(7)], pa.date32()), "to_date": pa.nulls(1, pa.date32()),
+            }
+        )
+    )  # fmt: skip
+    consents = consents_of(
+        register(*[row | {"consent_id": f"{no}"} for no, row in enumerate([*given, *rows])])
+    )
+    return Entitlement(Registers(consents, kept_off), CONTRACTS, ON, SUBJECTS, until, **more)
+
+
+@pytest.mark.parametrize(
+    ("scope", "days", "told"),
+    [
+        ("automated_marketing", 7, "suppressed"), ("all", 7, "suppressed"), ("all", 6, ""),
+        ("channel", 7, ""), ("product", 7, ""),
+    ],
+)  # fmt: skip
+def test_suppression_beats_consent_for_marketing_alone(scope: str, days: int, told: str) -> None:
+    use = entitlement(scope=scope, until=ON + timedelta(days))
+    assert NAMES[use.reasons(Purpose.MARKETING, "tax_vat_return")[1]] == told
+    assert NAMES[use.reasons(Purpose.MARKETING, "tax_vat_return")[0]] == ""
+    assert NAMES[use.reasons(Purpose.RISK, "tax_vat_return")[1]] == ""
+    then = entitlement(scope=scope, until=None)
+    assert NAMES[then.reasons(Purpose.MARKETING, "tax_vat_return")[1]] == ""
+
+
+def test_use_needs_entitlement_then_and_now() -> None:
+    then = entitlement({"subject_no": 2, "withdrawn_at": date(2026, 2, 1)}, until=None)
+    now = entitlement({"subject_no": 3, "withdrawn_at": ON + timedelta(2)}, until=ON, earlier=then)
+    told = [NAMES[place] for place in now.reasons(Purpose.RISK, "tax_vat_return")]
+    assert told == ["", "", "withdrawn", "withdrawn"]
+
+
+# -- beside a slow reference -------------------------------------------------------------------------------------------
+
+DAYS = [date(2026, 1, 1), date(2026, 4, 1), ON, ON + timedelta(1), date(2027, 1, 1)]
+ROW = st.fixed_dictionaries(
+    {
+        "subject_no": st.integers(0, SUBJECTS - 1),
+        "purpose": st.sampled_from(["risk", "marketing"]),
+        "kind": st.sampled_from([*CONSENT_KINDS[1:], "guardian"]),
+        "granted_at": st.sampled_from(DAYS),
+        "valid_to": st.sampled_from([None, *DAYS]),
+        "withdrawn_at": st.sampled_from([None, None, None, *DAYS]),
+        "source_codes": st.sampled_from(
+            [None, "[]", '["tax"]', '["si", "util"]', '["tax_vat_return", "si"]']
+        ),
+    }
+)
+QUESTION = st.builds(
+    Question,
+    st.sampled_from([Purpose.RISK, Purpose.MARKETING]),
+    st.builds(
+        Demand,
+        st.sampled_from(CONSENT_KINDS),
+        st.sampled_from(["register", "register", "at_query"]),
+        st.sampled_from([None, "tax_vat_return", "si_person_month"]),
+    ),
+    st.sampled_from(DAYS),
+)
+
+
+def plainly(rows: list[dict[str, Any]], question: Question) -> list[bool]:
+    """The rule told subject by subject, row by row."""
+    demand, on, answer = question.demand, question.on, []
+    for subject in range(SUBJECTS):
+        mine = [r for r in rows if r["subject_no"] == subject and r["purpose"] == str(question.purpose)]
+        refusals = [r["withdrawn_at"] for r in mine if r["withdrawn_at"] is not None]
+        standing = [
+            r
+            for r in mine
+            if r["withdrawn_at"] is None
+            and all(r["granted_at"] > day for day in refusals)
+            and r["granted_at"] <= on
+            and (r["valid_to"] is None or on < r["valid_to"])
+        ]
+        if demand.kind == "none" or demand.basis == "at_query":
+            answer.append(not refusals or bool(standing))
+            continue
+        for r in standing:
+            codes = json.loads(r["source_codes"] or "[]")
+            named = not codes or demand.table is None
+            named = named or any(demand.table == c or str(demand.table).startswith(f"{c}_") for c in codes)
+            strong = r["kind"] in CONSENT_KINDS[CONSENT_KINDS.index(demand.kind) :]
+            if named and strong:
+                answer.append(True)
+                break
+        else:
+            answer.append(False)
+    return answer
+
+
+@settings(max_examples=300)
+@given(st.lists(ROW, max_size=14), QUESTION)
+def test_random_registers_are_judged_as_by_hand(rows: list[dict[str, Any]], question: Question) -> None:
+    consents = consents_of(register(*rows))
+    found = judge(consents, question, SUBJECTS)
+    assert (found == ENTITLED).tolist() == plainly(rows, question)
+    if question.demand.in_register:
+        cited = in_force(consents, question)
+        assert cited["subject_no"].tolist() == np.flatnonzero(found == ENTITLED).tolist()
+
+
+@settings(max_examples=100)
+@given(st.lists(ROW, max_size=14), QUESTION, st.integers(0, SUBJECTS - 1), st.sampled_from(DAYS))
+def test_withdrawing_for_one_subject_changes_no_other(
+    rows: list[dict[str, Any]], question: Question, subject: int, day: date
+) -> None:
+    before = judge(consents_of(register(*rows)), question, SUBJECTS)
+    withdrawn = {
+        "subject_no": subject, "purpose": str(question.purpose), "kind": "written", "granted_at": DAYS[0],
+        "valid_to": None, "withdrawn_at": max(day, DAYS[-1]), "source_codes": None,
+    }  # fmt: skip
+    after = judge(consents_of(register(*rows, withdrawn)), question, SUBJECTS)
+    assert after[subject] != ENTITLED
+    others = np.arange(SUBJECTS) != subject
+    assert (before[others] == after[others]).all()
+
+
+def test_codes_name_a_table_or_its_family() -> None:
+    assert names_source(None, "tax_vat_return") and names_source(frozenset({"tax"}), None)
+    assert not names_source(frozenset(), "tax_vat_return")
+    assert not names_source(frozenset({"tax_vat"}), "tax_vatx")
