@@ -54,6 +54,7 @@ from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
 from sources.redaction import checked_redacted, redact_erased, redaction_of
+from sources.unkeyed_hash import refuse_canaries
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,10 @@ def _take_in(
         only = held_positions(session, store, entry) if entry.basis == RELEASED else None
 
     def read() -> Converted:
-        return reader(replace(reading_job(entry, adapter, schema, archive, limits, state), only=only))
+        made = reader(replace(reading_job(entry, adapter, schema, archive, limits, state), only=only))
+        if schema.has_subject and not adapter.pseudonymises:
+            refuse_canaries(made.subject_codes, keys, entry.manifest["files"][0]["name"])
+        return made
 
     try:
         converted = read()

@@ -54,9 +54,30 @@ def read_strict_csv(
     `name` is what messages call the file. Raises Refusal REFUSED/ENCODING, STRUCTURE or SCHEMA with the line
     in the file; no message holds a cell's content.
     """
-    name, limits = name or path.name, limits or Limits()
     names: list[str] = []
     blocks: list[pa.Table] = []
+    for _, block in strict_blocks(path, form, columns, name=name, limits=limits):
+        names = block.column_names
+        if block.num_rows:
+            blocks.append(block)
+    if not blocks:
+        return empty(names)
+    return pa.concat_tables(blocks).unify_dictionaries()
+
+
+def strict_blocks(
+    path: Path,
+    form: FileFormat,
+    columns: Sequence[str],
+    *,
+    name: str | None = None,
+    limits: Limits | None = None,
+) -> Iterator[tuple[int, pa.Table]]:
+    """The same in blocks of some megabytes, each with the line of its first row; at least one, without rows where there are
+    none.
+    """
+    name, limits = name or path.name, limits or Limits()
+    names: list[str] = []
     line, rows = 1, 0
     for raw in _whole_lines(unpacked(path, form.compression, name, limits), form, name):
         text = _as_utf8(raw, form, name, line)
@@ -71,13 +92,9 @@ def read_strict_csv(
         rows += line - first
         if rows > limits.max_rows:
             raise structure(name, f"more than {limits.max_rows} rows", first)
-        if text:
-            blocks.append(_rows(text, line - first, names, form, name, limits, first))
+        yield first, _rows(text, line - first, names, form, name, limits, first) if text else empty(names)
     if line == 1:
-        names = _header(b"", columns, form, name)
-    if not blocks:
-        return empty(names)
-    return pa.concat_tables(blocks).unify_dictionaries()
+        yield 2, empty(_header(b"", columns, form, name))
 
 
 def _whole_lines(pieces: Iterator[bytes], form: FileFormat, name: str) -> Iterator[bytes]:
