@@ -335,7 +335,7 @@ def canaries(source: Path, home: Path, as_json: bool) -> None:
     delivery whose tokens are plain hashes of these ids is refused with REFUSED/UNKEYED.
     """
     from core.settings import Settings
-    from sources.unkeyed_hash import write_canaries
+    from sources.canary_ids import write_canaries
 
     reporter = Reporter(as_json)
     lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]

@@ -26,7 +26,7 @@ from sources.column_reader import ColumnReader
 from sources.convert import DeliveredRows, convert
 from sources.coverage import coverage, fed_twice
 from sources.hold_reasons import BY_WORD, TEXTS, Reason
-from sources.identity import refuse_identities
+from sources.identity.guard import refuse_identities
 from sources.row_rules import Quarantine
 from sources.shape import shape
 

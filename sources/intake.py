@@ -27,6 +27,7 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from sources.adapter import Adapter
 from sources.arrivals import archived_files
+from sources.canary_ids import known_canaries
 from sources.confined_reader import ConfinedReader, Reader
 from sources.convert import Converted
 from sources.delivery import Manifest, sha256_of
@@ -54,7 +55,6 @@ from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
 from sources.redaction import checked_redacted, redact_erased, redaction_of
-from sources.unkeyed_hash import refuse_canaries
 
 
 @dataclass(frozen=True)
@@ -160,10 +160,8 @@ def _take_in(
         only = held_positions(session, store, entry) if entry.basis == RELEASED else None
 
     def read() -> Converted:
-        made = reader(replace(reading_job(entry, adapter, schema, archive, limits, state), only=only))
-        if schema.has_subject and not adapter.pseudonymises:
-            refuse_canaries(made.subject_codes, keys, entry.manifest["files"][0]["name"])
-        return made
+        job = reading_job(entry, adapter, schema, archive, limits, state)
+        return reader(replace(job, only=only, canaries=known_canaries(keys)))
 
     try:
         converted = read()

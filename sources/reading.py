@@ -20,11 +20,12 @@ from core.months import Month
 from core.table_schema import ColumnType, TableSchema
 from sources.absorbed import absorbed
 from sources.adapter import Adapter
+from sources.canary_ids import refuse_canaries
 from sources.convert import FIRST_LINE, Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import DeliveredFile, Manifest
 from sources.erased import LEFT_OUT
 from sources.file_format import Limits
-from sources.identity import refuse_identities
+from sources.identity.guard import refuse_identities
 from sources.json_lines import read_json_lines
 from sources.parquet_file import read_parquet
 from sources.strict_csv import read_strict_csv
@@ -38,7 +39,7 @@ REDACTED, ROW_NO = ".redacted", "gscene:row_no"
 @dataclass(frozen=True)
 class ReadingJob:
     """What is to be read and how: the files as they lie and as the manifest describes them, in its order. `only`: positions of
-    the rows to convert, where held rows are read again; None for all.
+    the rows to convert, where held rows are read again; None for all. `canaries`: hashes that no cell may be.
     """
 
     files: tuple[tuple[Path, DeliveredFile], ...]
@@ -49,6 +50,7 @@ class ReadingJob:
     limits: Limits = field(default_factory=Limits)
     revision: int = 1
     only: np.ndarray | None = None
+    canaries: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -71,6 +73,7 @@ def read_and_convert(job: ReadingJob) -> Converted:
     with _in_its_file(job, delivered.file, rows):
         refuse_identities(delivered, pseudonymised=own_key)
         refuse_unkeyed_hashes(delivered, _pseudonym_columns(job))
+        refuse_canaries(delivered, job.canaries)
     _check_counts(job, [piece.came for piece in pieces])
     numbers = _numbers(pieces)
     with _in_its_file(job, delivered.file, rows):

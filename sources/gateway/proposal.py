@@ -22,7 +22,7 @@ from sources.gateway.blocks import LIMITS, read_blocks, texts_of
 from sources.gateway.plan import Plan
 from sources.identity import IdentityScan
 from sources.identity.clues import RESIDENT, SHORT_RESIDENT, USCC, Kind
-from sources.identity.scan import column_clues, convincing
+from sources.identity.guard import column_clues, convincing
 from sources.unpacking import structure, unpacked
 
 _ID_KINDS = {RESIDENT: "resident", SHORT_RESIDENT: "resident", USCC: "enterprise"}

@@ -4,8 +4,8 @@ Here belong the checks of numbers (resident ids, credit codes, telephones, cards
 decision whether what was found in a column is more than chance. What replaces identifiers is `sources.gateway`.
 """
 
+from sources.identity.guard import refuse_identities
 from sources.identity.numbers import is_resident_id
-from sources.identity.scan import refuse_identities
 from sources.identity.stream import IdentityScan
 
 __all__ = ["IdentityScan", "is_resident_id", "refuse_identities"]

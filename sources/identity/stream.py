@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sources.identity.clues import Clue, Kind, is_more_than_chance
-from sources.identity.scan import column_clues, refusal
+from sources.identity.guard import column_clues, refusal
 
 
 @dataclass

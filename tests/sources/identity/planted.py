@@ -51,6 +51,14 @@ def uscc(rng: np.random.Generator, body: str = "91") -> str:
     return first + USCC_ALPHABET[(31 - total % 31) % 31]
 
 
+def uscc_of_letters(rng: np.random.Generator) -> str:
+    """A valid credit code with at most two digits after its region."""
+    code = uscc(rng)
+    while sum(character.isdigit() for character in code) > 10:
+        code = uscc(rng)
+    return code
+
+
 def phone(rng: np.random.Generator) -> str:
     """A mobile number of the mainland."""
     return f"1{rng.integers(3, 10)}{rng.integers(0, 10**9):09d}"
@@ -109,6 +117,7 @@ RESIDENT_FORMS: dict[str, Callable[[str], str]] = {
     "base64": lambda n: base64.b64encode(n.encode()).decode(),
     "base64 with a prefix": lambda n: base64.b64encode(f"id:{n}".encode()).decode(),
     "base64 of Chinese": lambda n: base64.b64encode(f"身份证{n}".encode()).decode(),
+    "base64 of Chinese, URL-safe": lambda n: base64.urlsafe_b64encode(f"证件 {n}".encode()).decode(),
     "base64, URL-safe, unpadded": lambda n: base64.urlsafe_b64encode(f"x{n}".encode()).decode().rstrip("="),
     "hexadecimal": lambda n: n.encode().hex(),
     "Chinese numerals": lambda n: n.translate(str.maketrans("0123456789", "零一二三四五六七八九")),
@@ -174,6 +183,8 @@ WORDS = (
     "浙江省宁波市鄞州区中山东路18号",
     "某某小区5栋2单元1003室,湖南省长沙市雨花区韶山路",
     "zhang.san@example.com",
+    "a@b.cn",
+    "依据第三条，当事人：王伟逾期未缴",
     "邮箱：lisi88@qq.com",
     "湘A12345",
     "车牌号湘AD12345已过户",

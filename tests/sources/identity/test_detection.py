@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import Refusal
 from sources.delivered_rows import DeliveredRows
-from sources.identity import refuse_identities
-from sources.identity.scan import column_clues, convincing
+from sources.identity.guard import column_clues, convincing, refuse_identities
 from sources.identity.written_numbers import holds_resident_id
 from tests.sources.identity import planted
 
@@ -44,6 +43,7 @@ def variants() -> Iterator[tuple[str, str]]:
         (planted.resident, planted.RESIDENT_FORMS),
         (planted.resident_with_x, planted.RESIDENT_FORMS),
         (planted.uscc, planted.USCC_FORMS),
+        (planted.uscc_of_letters, planted.USCC_FORMS),
         (planted.phone, planted.PHONE_FORMS),
         (planted.card, planted.CARD_FORMS),
         (lambda rng: planted.card(rng, 16), planted.CARD_FORMS),
@@ -75,6 +75,8 @@ def digits(rng: np.random.Generator, length: int, rows: int) -> list[str]:
     return [row.tobytes().decode() for row in table]
 
 
+WORDS = ("社保查询", "公积金提取", "不动产登记", "户政业务", "江苏", "长沙市岳麓区税务局", "正常缴费")
+
 CLEAN: dict[str, Callable[[np.random.Generator, int], list[str]]] = {
     "tokens": lambda rng, n: [f"k1:{rng.bytes(20).hex()}" for _ in range(n)],
     "disguised tokens": lambda rng, n: [
@@ -98,6 +100,14 @@ CLEAN: dict[str, Callable[[np.random.Generator, int], list[str]]] = {
         str(np.datetime64("2026-10-01T00:00:00") + int(s)).replace("T", " ")
         for s in rng.integers(0, 2_600_000, n)
     ],
+    "item codes": lambda rng, n: [
+        f"511Z{code:08d}-511602000000-000-11511301008778183N-1" for code in rng.integers(0, 10**8, n)
+    ],
+    "meters": lambda rng, n: digits(rng, 12, n),
+    "codes of 18 with letters": lambda rng, n: [
+        "9143" + "".join(row) for row in rng.choice(list("0123456789ABCDEFGHJKLMNPQRTUWXY"), (n, 14))
+    ],
+    "words": lambda rng, n: list(rng.choice(WORDS, n)),
     "invoices": lambda rng, n: [f"FP{code}" for code in digits(rng, 18, n)],
     "base64": lambda rng, n: [base64.b64encode(rng.bytes(18)).decode() for _ in range(n)],
 }

@@ -38,6 +38,8 @@ from sources.identity.written_numbers import base64_clues, code_clues, hex_clues
 _FEWEST_DIGITS = 10
 #: A card number; nothing longer is a number of somebody. Letters stand in credit codes and at the end of resident ids.
 _LONGEST_NUMBER, _CREDIT_CODE = 19, 18
+#: Digits that every credit code has: its kind of body and its region; its other characters may all be letters.
+_FEWEST_IN_CREDIT_CODE = 7
 #: Nine digits in base64, and eleven in hexadecimal ASCII.
 _SHORTEST_BASE64, _FEWEST_IN_HEX = 12, 22
 #: Characters around a whole number that don't belong to it: blanks, quotes, the apostrophe of spreadsheets.
@@ -81,9 +83,11 @@ def _looked(texts: pa.Array, classes: ByteClasses, column: pa.Array, rows: int) 
     """Each text to the detectors that its bytes call for."""
     high = classes.has(HIGH)
     numeric = classes.digits >= _FEWEST_DIGITS
+    lettered = (classes.digits >= _FEWEST_IN_CREDIT_CODE) & (classes.lengths >= _CREDIT_CODE)
+    lettered &= classes.has(UPPER | LOWER)
     whole = numeric & classes.only(DIGIT) & (classes.lengths <= _LONGEST_NUMBER)
-    whole |= numeric & classes.only(DIGIT | UPPER | LOWER) & (classes.lengths == _CREDIT_CODE)
-    prose = high | (numeric & (classes.has(MARK) | (classes.has(BLANK) & classes.has(UPPER | LOWER))))
+    whole |= lettered & classes.only(DIGIT | UPPER | LOWER) & (classes.lengths == _CREDIT_CODE)
+    prose = high | (numeric & classes.has(MARK)) | (lettered & classes.has(MARK | BLANK))
     # Letters and digits without a break hold an id only where the digits are enough for one.
     code = numeric & ~prose & ~whole & ((classes.digits >= 17) | ~classes.only(DIGIT | UPPER | LOWER))
     mixed = classes.has(UPPER) & classes.has(LOWER) & (classes.lengths >= _SHORTEST_BASE64)
