@@ -29,7 +29,7 @@ from sources.identity.byte_classes import (
     shortest_that_identifies,
     whole_tokens,
 )
-from sources.identity.clues import CARD, PHONE, SHORT_RESIDENT, USCC, Clue
+from sources.identity.clues import CARD, PHONE, SHORT_RESIDENT, USCC, Clue, Kind
 from sources.identity.whole_numbers import number_clues
 from sources.identity.words import email_clue, word_clues
 from sources.identity.written_numbers import base64_clues, code_clues, hex_clues, prose_clues
@@ -134,7 +134,7 @@ def refuse_identities(delivered: DeliveredRows, pseudonymised: Collection[str] =
         found = convincing(column, clues, column in pseudonymised)
         if found is not None:
             hits = pc.is_in(delivered.columns[column].indices, value_set=pa.array(found.hits, pa.int32()))
-            raise refusal(found, delivered.file, column, int(pc.index(hits, True).as_py()) + FIRST_LINE)
+            raise refusal(found.kind, delivered.file, column, int(pc.index(hits, True).as_py()) + FIRST_LINE)
 
 
 def check_file_name(name: str) -> None:
@@ -151,11 +151,11 @@ def check_file_name(name: str) -> None:
         )
 
 
-def refusal(clue: Clue, file: str, column: str, line: int, remedy: str = _REMEDY) -> Refusal:
-    """What is said of a convincing clue; never the cell."""
+def refusal(kind: Kind, file: str, column: str, line: int, remedy: str = _REMEDY) -> Refusal:
+    """What is said of a column that holds such identifiers; never the cell."""
     return Refusal(
         "REFUSED/IDENTITY",
-        f"a cell holds {clue.kind.told}.",
+        f"a cell holds {kind.told}.",
         file=file,
         line=line,
         column=column,

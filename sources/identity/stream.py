@@ -1,19 +1,29 @@
-"""The search through a file that comes block by block: what was found is added up, and judged at the end."""
+"""The search through a file that comes block by block: a column is judged alike however the file is cut.
+
+Of each column the different texts are kept until there are `WINDOW` of them. With fewer in all, the column is judged at the end
+as `guard.refuse_identities` would judge it whole. With more, each full window is searched and forgotten, so that memory
+doesn't grow with the file, and what was found is added up.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sources.identity.clues import Clue, Kind, is_more_than_chance
-from sources.identity.guard import column_clues, refusal
+from sources.identity.guard import column_clues, convincing, refusal
+
+#: Different texts of a column that are kept: three megabytes of pseudonyms.
+WINDOW = 65_536
 
 
 @dataclass
 class _Sum:
-    """One sort of clue in one column: hits and texts of all blocks, the most hits of one block, the first hit's line."""
+    """One sort of clue in one column: hits and texts of all windows, the most hits of one window, the first hit's line."""
 
     clue: Clue
     hits: int = 0
@@ -23,7 +33,7 @@ class _Sum:
     line: int = 0
 
     def add(self, clue: Clue, line: int) -> None:
-        self.line = self.line or line
+        self.line = min(self.line or line, line)
         self.hits += len(clue.hits)
         self.among += clue.among
         earlier = self.chances or [0] * len(clue.chances)
@@ -31,7 +41,7 @@ class _Sum:
         self.most = max(self.most, len(clue.hits))
 
     def convinces(self, column: str) -> bool:
-        """As `Clue.convinces`; texts come again in every block, so only one block's hits are known to be different."""
+        """As `Clue.convinces`; a text may come again in another window, so only one window's hits are known to be different."""
         shares = [share for _, share in self.clue.chances]
         if not is_more_than_chance(self.hits, list(zip(self.chances, shares, strict=True))):
             return False
@@ -40,34 +50,85 @@ class _Sum:
         return self.most >= self.clue.least and self.hits >= self.clue.share * self.among
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a column holds: the kind, how many hits, the line of the first."""
+
+    kind: Kind
+    hits: int
+    line: int
+
+
+class _Column:
+    """The different texts of one column since the last full window, with the line where each came first."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.rows, self.searched = name, 0, False
+        self.texts = pa.array([], pa.string())
+        self.lines = np.empty(0, dtype=np.int64)
+        self.sums: dict[tuple[Kind, int, int, float], _Sum] = {}
+
+    def add(self, cells: pa.DictionaryArray, first: int) -> None:
+        """Cells of one block, the first of them in line `first`."""
+        self.rows += len(cells)
+        lines = np.full(len(cells.dictionary), first, dtype=np.int64)
+        # Of several cells with one text the first is written last.
+        lines[cells.indices.to_numpy()[::-1]] = np.arange(first + len(cells) - 1, first - 1, -1)
+        new = pc.indices_nonzero(pc.invert(pc.is_in(cells.dictionary, value_set=self.texts)))
+        self.texts = pa.concat_arrays([self.texts, cells.dictionary.take(new)])
+        self.lines = np.concatenate([self.lines, lines[new.to_numpy()]])
+        while len(self.texts) > WINDOW:
+            self._search(WINDOW)
+
+    def _search(self, count: int) -> None:
+        """Search the oldest texts and forget them."""
+        texts, lines = self.texts.slice(0, count), self.lines[:count]
+        for clue in column_clues(texts, count):
+            if len(clue.hits):
+                key = (clue.kind, len(clue.chances), clue.least, clue.share)
+                self.sums.setdefault(key, _Sum(clue)).add(clue, int(lines[clue.hits].min()))
+        self.texts = pa.concat_arrays([self.texts.slice(count)])
+        self.lines = self.lines[count:]
+        self.searched = True
+
+    def found(self) -> Iterator[_Found]:
+        """What convinces."""
+        if not self.searched:
+            clue = convincing(self.name, column_clues(self.texts, self.rows))
+            if clue is not None:
+                yield _Found(clue.kind, len(clue.hits), int(self.lines[clue.hits].min()))
+            return
+        self._search(len(self.texts))
+        for one in self.sums.values():
+            if one.convinces(self.name):
+                yield _Found(one.clue.kind, one.hits, one.line)
+
+
 class IdentityScan:
-    """`look` at every block, then `refuse`."""
+    """`look` at every block, then `refuse`, or read the `findings`."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, Kind, int, int, float], _Sum] = {}
+        self._columns: dict[str, _Column] = {}
 
     def look(self, column: str, cells: pa.DictionaryArray, first: int) -> None:
-        """Search one block of a column whose first cell stands in line `first`."""
-        for clue in column_clues(cells.dictionary, len(cells)):
-            if not len(clue.hits):
-                continue
-            key = (column, clue.kind, len(clue.chances), clue.least, clue.share)
-            at = np.isin(cells.indices.to_numpy(), clue.hits)
-            self._sums.setdefault(key, _Sum(clue)).add(clue, first + int(at.argmax()))
+        """Take one block of a column whose first cell stands in line `first`."""
+        self._columns.setdefault(column, _Column(column)).add(cells, first)
 
     def refuse(self, file: str, remedy: str) -> None:
         """Raise REFUSED/IDENTITY at the first line of the first column that holds identifiers."""
-        for (column, *_), found in sorted(self._sums.items(), key=lambda item: item[1].line):
-            if found.convinces(column):
-                raise refusal(found.clue, file, column, found.line, remedy)
+        found = [(one.line, name, one) for name, column in self._columns.items() for one in column.found()]
+        if found:
+            line, name, one = min(found, key=lambda told: told[0])
+            raise refusal(one.kind, file, name, line, remedy)
 
     def findings(self) -> list[tuple[str, Kind, int]]:
         """(column, kind, hits) of what convinces, for reports: counts, never cells."""
         told: dict[tuple[str, Kind], int] = {}
-        for (column, kind, *_), found in self._sums.items():
-            if found.convinces(column):
-                told[column, kind] = max(told.get((column, kind), 0), found.hits)
-        return [
-            (column, kind, hits)
-            for (column, kind), hits in sorted(told.items(), key=lambda x: (x[0][0], -x[1]))
-        ]
+        for name, column in self._columns.items():
+            for one in column.found():
+                told[name, one.kind] = max(told.get((name, one.kind), 0), one.hits)
+        return [(name, kind, hits) for (name, kind), hits in sorted(told.items(), key=_by_column)]
+
+
+def _by_column(told: tuple[tuple[str, Kind], int]) -> tuple[str, int]:
+    return told[0][0], -told[1]
