@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,12 @@ def make_crosswalk(
         raise GsceneError(f"the plan has no ids in {column}.", f"It has them in {', '.join(plan.ids)}.")
     if old.key_id == new.key_id:
         raise GsceneError("a crosswalk leads from one key to another.", "Give --from and --to.")
-    pairs = target.with_name(f".{target.name}.pairs")
     domain = plan.message_domain(rule)
+    # Nobody else may read what lies in it, and it goes with whatever it holds.
+    workshop = target.with_name(f".{target.name}.parts")
+    shutil.rmtree(workshop, ignore_errors=True)
+    workshop.mkdir(parents=True, mode=0o700)
+    pairs = workshop / "pairs.parquet"
     try:
         with (
             token_maker(old.subkey(plan.purpose, plan.token_domain)) as before,
@@ -65,9 +70,9 @@ def make_crosswalk(
                 table = pa.table({"old_subject_id": olds, "new_subject_id": news})
                 writer.write_table(table.filter(olds.is_valid()))
                 stage.advance(block.table.num_rows)
-        rows = _distinct(pairs, target, valid_from)
+        rows = _distinct(pairs, workshop, target, valid_from)
     finally:
-        pairs.unlink(missing_ok=True)
+        shutil.rmtree(workshop, ignore_errors=True)
     manifest = {
         "format": FORMAT,
         "source": plan.source,
@@ -91,13 +96,14 @@ def make_crosswalk(
     return manifest
 
 
-def _distinct(pairs: Path, target: Path, valid_from: date) -> int:
-    """Write each pair once, sorted, to CSV or Parquet by the name's ending; returns how many. Spills to disk beside it."""
-    part = target.with_name(f".{target.name}.part")
+def _distinct(pairs: Path, workshop: Path, target: Path, valid_from: date) -> int:
+    """Write each pair once, sorted, to CSV or Parquet by the name's ending; returns how many. Spills to disk beyond 128 MB."""
+    part = workshop / f"made{target.suffix}"
     connection = duckdb.connect(
-        config={"threads": 2, "memory_limit": "512MB", "temp_directory": str(target.parent / ".spill")}
+        config={"threads": 1, "memory_limit": "128MB", "temp_directory": str(workshop / "spill")}
     )
     try:
+        connection.execute("set enable_progress_bar = false; set preserve_insertion_order = false")
         rows = (
             connection.read_parquet(str(pairs))
             .distinct()
@@ -111,8 +117,8 @@ def _distinct(pairs: Path, target: Path, valid_from: date) -> int:
             rows.write_csv(str(part), header=True)
             with part.open("rb") as file:
                 count = sum(1 for _ in file) - 1
-        os.replace(part, target)
     finally:
         connection.close()
-        part.unlink(missing_ok=True)
+    part.chmod(0o600)
+    os.replace(part, target)
     return count

@@ -28,6 +28,7 @@ from sources.gateway.keyring import MasterKey
 from sources.gateway.plan import IdColumn, Plan, names_made
 from sources.gateway.token_maker import MadeTokens, TokenMaker, token_maker
 from sources.identity import IdentityScan
+from sources.identity.guard import check_file_name
 
 _REMEDY = "Name the column under `ids`, or under `drop`, in the plan."
 
@@ -82,6 +83,7 @@ def pseudonymise(
         raise GsceneError(f"there is no file {source}.", "Check the path.")
     if target.resolve() == source.resolve():
         raise GsceneError("the file can't be written over itself.", "Name another file to write.")
+    check_file_name(target.name)
     outcome, scan = Outcome(kinds={column: Counter() for column in plan.ids}), IdentityScan()
     rejections = target.with_name(f"{target.name}.rejected.csv")
     with (

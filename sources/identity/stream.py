@@ -1,8 +1,8 @@
 """The search through a file that comes block by block: a column is judged alike however the file is cut.
 
-Of each column the different texts are kept until there are `WINDOW` of them. With fewer in all, the column is judged at the end
-as `guard.refuse_identities` would judge it whole. With more, each full window is searched and forgotten, so that memory
-doesn't grow with the file, and what was found is added up.
+Of each column the different texts are kept until there are `WINDOW` of them or they take `WINDOW_BYTES`. With fewer in all, the
+column is judged at the end as `guard.refuse_identities` would judge it whole. With more, each full window is searched and
+forgotten, so that memory doesn't grow with the file, and what was found is added up.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from sources.identity.clues import Clue, Kind, is_more_than_chance
 from sources.identity.guard import column_clues, convincing, refusal
 
-#: Different texts of a column that are kept: three megabytes of pseudonyms.
-WINDOW = 65_536
+#: Different texts of a column that are kept: three megabytes of pseudonyms; of long texts fewer.
+WINDOW, WINDOW_BYTES = 65_536, 4 << 20
 
 
 @dataclass
@@ -77,8 +77,8 @@ class _Column:
         new = pc.indices_nonzero(pc.invert(pc.is_in(cells.dictionary, value_set=self.texts)))
         self.texts = pa.concat_arrays([self.texts, cells.dictionary.take(new)])
         self.lines = np.concatenate([self.lines, lines[new.to_numpy()]])
-        while len(self.texts) > WINDOW:
-            self._search(WINDOW)
+        while len(self.texts) > WINDOW or self.texts.nbytes > WINDOW_BYTES:
+            self._search(min(len(self.texts), WINDOW))
 
     def _search(self, count: int) -> None:
         """Search the oldest texts and forget them."""

@@ -51,6 +51,7 @@ def test_a_crosswalk_leads_every_old_token_to_its_new_one(
     assert json.loads((tmp_path / f"{name}.manifest.json").read_text()) == manifest
     assert (manifest["old_key"]["key_id"], manifest["new_key"]["key_id"]) == ("k1", "k2")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_crosswalk_needs_two_keys_and_a_column_of_ids(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import GsceneError, Refusal
 from core.months import Month
@@ -310,18 +313,57 @@ def test_a_proposed_plan_works_as_it_is(tmp_path: Path) -> None:
     pseudonymise(source, tmp_path / "out.csv", load_plan(tmp_path / "plan.yaml"), NEXT)
 
 
-def test_memory_doesn_t_grow_with_the_file(tmp_path: Path) -> None:
-    """Arrow's peak for 120,000 rows is that of some blocks, not of the file."""
-    text = csv_text(firms(2000))
-    header, _, body = text.partition("\n")
-    source = tmp_path / "in.csv"
-    source.write_text(header + "\n" + body * 100, encoding="utf-8")
-    pool = pa.proxy_memory_pool(pa.default_memory_pool())
-    previous = pa.default_memory_pool()
-    pa.set_memory_pool(pool)
-    try:
-        pseudonymise(source, tmp_path / "out.csv", plan(), KEY)
-    finally:
-        pa.set_memory_pool(previous)
-    assert source.stat().st_size > 12_000_000
-    assert pool.max_memory() < 64 * 2**20
+_DICE = np.random.default_rng(9)
+_FIRM = [planted.uscc(_DICE) for _ in range(4)]
+_OWNER = [planted.resident(_DICE) for _ in range(4)]
+FIRM_CELLS = st.sampled_from([*_FIRM, _FIRM[0].lower(), _FIRM[0][8:17], _FIRM[1][:-1] + "?", "12", "无", ""])
+OWNER_CELLS = st.sampled_from([*_OWNER, planted.full_width(_OWNER[0]), _OWNER[1][:17] + "?", "无", "", " "])
+CHOICES = st.tuples(st.sampled_from(["flag", "reject"]), st.sampled_from(["keep", "reject"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(FIRM_CELLS, OWNER_CELLS), max_size=40), CHOICES, CHOICES, st.integers(60, 900))
+def test_every_row_is_written_or_told_whatever_comes_and_however_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory,
+    cells: list[tuple[str, str]],
+    firm: tuple[str, str],
+    owner: tuple[str, str],
+    piece: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("gateway")
+    plan_ = plan(
+        ids={
+            "nsrsbh": {"kind": "enterprise", "on_invalid": firm[0], "missing": firm[1]},
+            "jyzsfz": {"kind": "owner", "on_invalid": owner[0], "missing": owner[1]},
+        },
+        nulls=["无"],
+    )
+    source = folder / "in.csv"
+    lines = [f"{firm_},{owner_},202610,{number}.50,名" for number, (firm_, owner_) in enumerate(cells)]
+    source.write_text("\n".join(["nsrsbh,jyzsfz,sbyf,ysxse,nsrmc", *lines, ""]), encoding="utf-8")
+    made = []
+    for name, size in (("whole", 1 << 22), ("cut", piece)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sources.unpacking.PIECE", size)
+            outcome = pseudonymise(source, folder / name, plan_, KEY)
+        assert outcome.rows_read == len(cells) == outcome.rows_written + sum(outcome.rejected.values())
+        assert all(sum(kinds.values()) == len(cells) for kinds in outcome.kinds.values())
+        rows = list(csv.DictReader((folder / name).read_text(encoding="utf-8").splitlines()))
+        rejected = folder / f"{name}.rejected.csv"
+        told = list(csv.DictReader(rejected.read_text().splitlines())) if rejected.exists() else []
+        # Each line is in one of the two, and only there.
+        kept = {int(row["ysxse"].removesuffix(".50")) + 2 for row in rows}
+        left = {int(row["line"]) for row in told}
+        assert not kept & left and kept | left == set(range(2, len(cells) + 2))
+        assert len(rows) == outcome.rows_written and len(told) == sum(outcome.rejected.values())
+        made.append((rows, sorted(row["line"] for row in told), outcome.kinds, outcome.rejected))
+    assert made[0] == made[1]
+
+
+def test_a_file_called_by_an_id_isn_t_written(tmp_path: Path) -> None:
+    number = planted.resident(np.random.default_rng(2))
+    (tmp_path / "in.csv").write_text(csv_text(firms(2)), encoding="utf-8")
+    with pytest.raises(Refusal, match="file's name") as caught:
+        pseudonymise(tmp_path / "in.csv", tmp_path / f"{number}.csv", plan(), KEY)
+    assert number not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
