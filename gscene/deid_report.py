@@ -17,6 +17,9 @@ from gscene.options import MonthType, home_option, json_option
 if TYPE_CHECKING:
     from sources.deidentification.report import Asked, Report
 
+#: Larger tables of counts are written and not shown.
+_WIDEST, _LONGEST = 12, 40
+
 
 @click.command("deid-report")
 @click.option("--table", help="A stored table, such as raw/enterprise/tax_vat_return. 库内表。")
@@ -62,7 +65,8 @@ if TYPE_CHECKING:
 )
 @click.option("--k", "least_k", type=click.IntRange(1), help="A stricter k than the release's.")
 @click.option(
-    "--cross", help="Two quasi-identifiers A,B: also write their counts, small cells suppressed. 交叉表。"
+    "--cross",
+    help="Two quasi-identifiers A,B: also show and write their counts, those under 10 suppressed. 交叉表。",
 )
 @click.option(
     "--out",
@@ -168,7 +172,6 @@ def _of_file(
 
 
 def _write(report: Report, folder: Path, crossed: tuple[str, ...], reporter: Reporter) -> None:
-    from sources.deidentification.cross_table import cross, write_cross_table
     from sources.deidentification.page import write_page
 
     name = report.name.replace("/", ".")
@@ -177,15 +180,21 @@ def _write(report: Report, folder: Path, crossed: tuple[str, ...], reporter: Rep
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     reporter.result |= report.told()
     if crossed:
-        made = cross(report.people, crossed[0], crossed[1], report.asked.threshold.k)
-        write_cross_table(made, folder / f"{name}.{crossed[0]}-{crossed[1]}.csv")
-        reporter.results(
-            {
-                "cross table": str(folder / f"{name}.{crossed[0]}-{crossed[1]}.csv"),
-                "cells suppressed": round(made.share_suppressed, 3),
-            }
-        )
+        _write_crossed(report, folder / f"{name}.{crossed[0]}-{crossed[1]}.csv", crossed, reporter)
     reporter.results({"page": str(folder / f"{name}.html")})
+
+
+def _write_crossed(report: Report, path: Path, crossed: tuple[str, ...], reporter: Reporter) -> None:
+    from sources.deidentification.cross_table import LEAST_CELL, PUBLIC_BASE, cross, write_cross_table
+    from sources.deidentification.release import Release
+
+    made = cross(report.people, crossed[0], crossed[1], max(LEAST_CELL, report.asked.threshold.k))
+    base = PUBLIC_BASE if report.asked.release is Release.PUBLIC else 1
+    write_cross_table(made, path, base)
+    header, *rows = made.lines(base)
+    if len(header) <= _WIDEST and len(rows) <= _LONGEST:
+        reporter.table("People / 人数", header, rows)
+    reporter.results({"cross table": str(path), "cells suppressed": round(made.share_suppressed, 3)})
 
 
 def _tell(report: Report, reporter: Reporter) -> None:

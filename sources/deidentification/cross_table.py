@@ -16,8 +16,14 @@ from sources.deidentification.suppression import SuppressedTable, suppress
 #: Larger tables are mostly small cells; each asks for a search through all the others.
 MAX_CELLS = 20_000
 
+#: Fewer people than these never stand in a published table, whatever k its rows were asked for.
+LEAST_CELL = 10
+#: Public tables are rounded to multiples of it.
+PUBLIC_BASE = 5
+
 #: What stands for a cell that isn't published.
 SUPPRESSED = "*"
+TOTAL = "合计 total"
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,20 @@ class CrossTable:
         """Of all cells and margins."""
         return float(self.table.suppressed.mean())
 
+    def lines(self, base: int = 1) -> list[list[str]]:
+        """The table as published: a header, a line a row, totals at the right and below; `*` where a cell isn't shown."""
+        header = [" / ".join(self.columns), *map(_guarded, self.column_names), TOTAL]
+        names = [*map(_guarded, self.row_names), TOTAL]
+        return [
+            header,
+            *(
+                [name, *(SUPPRESSED if cell is None else str(cell) for cell in cells)]
+                for name, cells in zip(names, self.table.published(base), strict=True)
+            ),
+        ]
 
-def cross(people: People, row: str, column: str, threshold: int) -> CrossTable:
+
+def cross(people: People, row: str, column: str, threshold: int = LEAST_CELL) -> CrossTable:
     """Count people by the two columns and suppress. Refusal REFUSED/CELLS where the table is too large to be looked at."""
     rows, columns = people.columns[row], people.columns[column]
     if len(rows.texts) * len(columns.texts) > MAX_CELLS:
@@ -59,16 +77,12 @@ def cross(people: People, row: str, column: str, threshold: int) -> CrossTable:
     )
 
 
-def write_cross_table(made: CrossTable, path: Path) -> None:
+def write_cross_table(made: CrossTable, path: Path, base: int = 1) -> None:
     """CSV with totals; `*` where a cell isn't published."""
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with part.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([" / ".join(made.columns), *map(_guarded, made.column_names), "合计 total"])
-        names = [*map(_guarded, made.row_names), "合计 total"]
-        for name, cells in zip(names, made.table.published(), strict=True):
-            writer.writerow([name, *(SUPPRESSED if cell is None else cell for cell in cells)])
+        csv.writer(file).writerows(made.lines(base))
     os.replace(part, path)
 
 

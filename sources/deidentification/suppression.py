@@ -32,11 +32,14 @@ class SuppressedTable:
     primary: np.ndarray
     suppressed: np.ndarray
 
-    def published(self) -> list[list[int | None]]:
-        """The cells, None where suppressed: why is not told, since that would tell which are small."""
+    def published(self, base: int = 1) -> list[list[int | None]]:
+        """The cells, None where suppressed: why is not told, since that would tell which are small. `base`: each cell is rounded
+        to a multiple of it by itself, so that rounded cells needn't add up to a rounded margin.
+        """
+        rounded = (2 * self.counts + base) // (2 * base) * base
         return [
             [None if hidden else int(count) for count, hidden in zip(row, mask, strict=True)]
-            for row, mask in zip(self.counts, self.suppressed, strict=True)
+            for row, mask in zip(rounded, self.suppressed, strict=True)
         ]
 
 

@@ -87,3 +87,22 @@ def test_wrong_use_is_told(tmp_path: Path, capsys: Capture) -> None:
     assert (
         gscene(capsys, "deid-report", "--file", file, "--quasi", "region", "--cross", "region,age").code == 2
     )
+
+
+def test_a_table_of_counts_hides_those_under_ten_and_is_rounded_for_the_public(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    rows = [("a", "x")] * 203 + [("a", "y")] * 52 + [("b", "x")] * 61 + [("b", "y")] * 7
+    file = tmp_path / "out.csv"
+    file.write_text("\n".join(["region,band", *(",".join(row) for row in rows), ""]))
+    for release, total in (("internal", "323"), ("public", "325")):
+        said = gscene(
+            capsys, "deid-report", "--file", file, "--quasi", "region,band", "--cross", "region,band",
+            "--release", release, "--out", tmp_path,
+        )  # fmt: skip
+        assert said.code == (0 if release == "internal" else 3)
+        lines = (tmp_path / "out.csv.region-band.csv").read_text(encoding="utf-8-sig").splitlines()
+        # One small cell, and the rectangle that keeps it from being worked out.
+        assert [line.split(",")[1:3] for line in lines[1:3]] == [["*", "*"], ["*", "*"]]
+        assert lines[-1].split(",")[-1] == total and "7" not in lines[2].split(",")
+        assert total in said.out + said.err

@@ -60,8 +60,12 @@ def ranges(table: SuppressedTable, wide_enough: float) -> dict[tuple[int, int], 
 
 
 def random_table(rng: np.random.Generator) -> np.ndarray:
-    rows, columns = rng.integers(1, 7, 2)
-    return rng.poisson(rng.gamma(0.7, rng.choice([5, 20, 60]), (rows, columns)))
+    """Skewed counts; or large ones with a few small holes, where there is least to hide behind."""
+    shape = rng.integers(1, 7, 2)
+    if rng.random() < 0.6:
+        return rng.poisson(rng.gamma(0.7, rng.choice([5, 20, 60]), shape))
+    holes = rng.random(shape) < rng.choice([0.1, 0.4])
+    return np.where(holes, rng.integers(0, 10, shape), rng.integers(10, 200, shape))
 
 
 @pytest.mark.slow
@@ -75,6 +79,16 @@ def test_of_1000_random_tables_no_suppressed_cell_can_be_recovered() -> None:
         judged += len(found)
         assert all(width > threshold + 1e-6 for width in found.values()), table
     assert judged > 3000
+
+
+SPARSE = st.one_of(st.integers(0, 9), st.integers(0, 9), st.integers(10, 200))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st_numpy.arrays(np.int64, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=SPARSE))
+def test_no_suppressed_cell_of_any_table_is_known_to_within_ten(counts: np.ndarray) -> None:
+    table = suppress(counts, 10)
+    assert all(width > 10 + 1e-6 for width in ranges(table, 10).values())
 
 
 def test_the_judge_notices_small_cells_that_are_suppressed_alone() -> None:
@@ -103,6 +117,16 @@ def test_small_cells_and_margins_are_never_published(counts: np.ndarray, thresho
     assert [cell for cell in cells if cell is not None] == table.counts[~table.suppressed].tolist()
     # Where there is nothing small, everything is published.
     assert table.primary.any() or not table.suppressed.any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st_numpy.arrays(np.int64, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=SPARSE))
+def test_public_tables_are_rounded_to_five(counts: np.ndarray) -> None:
+    table = suppress(counts, 10)
+    for exact, rounded in zip(table.published(), table.published(5), strict=True):
+        for one, other in zip(exact, rounded, strict=True):
+            assert (one is None) == (other is None)
+            assert one is None or other is None or (other % 5 == 0 and abs(one - other) <= 2)
 
 
 def test_margins_stay_where_inner_cells_can_do_the_work() -> None:
