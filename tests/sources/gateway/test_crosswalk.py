@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import GsceneError
+from core.purpose import Purpose
 from sources.delivery import sha256_of
 from sources.gateway.crosswalk import make_crosswalk
 from sources.gateway.pseudonymise import pseudonymise
+from sources.migration.crosswalk import read_crosswalk
+from sources.migration.definition import KeyVersions
 from tests.sources.gateway.plans import KEY, NEXT, csv_text, firms, plan
 from tests.sources.identity import planted
 
@@ -51,6 +54,9 @@ def test_a_crosswalk_leads_every_old_token_to_its_new_one(
     assert json.loads((tmp_path / f"{name}.manifest.json").read_text()) == manifest
     assert (manifest["old_key"]["key_id"], manifest["new_key"]["key_id"]) == ("k1", "k2")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    # What a platform migration takes over.
+    read = read_crosswalk([target], KeyVersions(old="k1", new="k2"), Purpose.MIGRATION_CHECK)
+    assert len(read.old_ids) == 300 and read.one_to_one.all()
     assert target.stat().st_mode & 0o777 == 0o600
 
 
