@@ -27,6 +27,7 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from sources.adapter import Adapter
 from sources.arrivals import archived_files
+from sources.canary_ids import known_canaries
 from sources.confined_reader import ConfinedReader, Reader
 from sources.convert import Converted
 from sources.delivery import Manifest, sha256_of
@@ -159,7 +160,8 @@ def _take_in(
         only = held_positions(session, store, entry) if entry.basis == RELEASED else None
 
     def read() -> Converted:
-        return reader(replace(reading_job(entry, adapter, schema, archive, limits, state), only=only))
+        job = reading_job(entry, adapter, schema, archive, limits, state)
+        return reader(replace(job, only=only, canaries=known_canaries(keys)))
 
     try:
         converted = read()

@@ -4,7 +4,6 @@ the key can try codes out. The key lies in `<home>/keys`, readable by its owner 
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +11,11 @@ import pyarrow as pa
 
 from core.key_file import KEY_BYTES, load_key
 from core.subject import SubjectKind
+from sources.keyed_token import TokenKey
 
 FILE_NAME = "pseudonym.key"
 #: Name of the key in every pseudonym: a second key would write `k2:` beside it.
 KEY_VERSION = "k1"
-
-#: Hexadecimal digits kept: 160 bits, far beyond any chance of two subjects sharing one.
-_DIGITS = 40
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,4 @@ class PseudonymKey:
         """`k1:` and 40 hexadecimal digits per code, shape (rows,). Kind and code space keep equal codes of
         different issuers apart.
         """
-        encoded = codes.dictionary_encode()
-        made = [self._one(f"{kind}|{code_space}|{code}") for code in encoded.dictionary.to_pylist()]
-        return pa.array(made, pa.string()).take(encoded.indices)
-
-    def _one(self, message: str) -> str:
-        return f"{KEY_VERSION}:{hmac.digest(self.secret, message.encode(), 'sha256').hex()[:_DIGITS]}"
+        return TokenKey(KEY_VERSION, self.secret).token_column(f"{kind}|{code_space}", codes)

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from core.errors import Refusal
 from core.months import Month
-from core.table_schema import TableSchema
+from core.table_schema import ColumnType, TableSchema
 from sources.absorbed import absorbed
 from sources.adapter import Adapter
+from sources.canary_ids import refuse_canaries
 from sources.convert import FIRST_LINE, Converted, DeliveredRows, check_control_sums, convert
 from sources.delivery import DeliveredFile, Manifest
 from sources.erased import LEFT_OUT
@@ -28,7 +29,7 @@ from sources.identity.guard import refuse_identities
 from sources.json_lines import read_json_lines
 from sources.parquet_file import read_parquet
 from sources.strict_csv import read_strict_csv
-from sources.unkeyed_hash import refuse_unkeyed
+from sources.unkeyed_hash import refuse_unkeyed_hashes
 from sources.workbook import read_workbook
 
 #: Suffix of an archived file that subjects have been erased from, and the column in it that numbers its rows as they came.
@@ -38,7 +39,7 @@ REDACTED, ROW_NO = ".redacted", "gscene:row_no"
 @dataclass(frozen=True)
 class ReadingJob:
     """What is to be read and how: the files as they lie and as the manifest describes them, in its order. `only`: positions of
-    the rows to convert, where held rows are read again; None for all.
+    the rows to convert, where held rows are read again; None for all. `canaries`: hashes that no cell may be.
     """
 
     files: tuple[tuple[Path, DeliveredFile], ...]
@@ -49,6 +50,7 @@ class ReadingJob:
     limits: Limits = field(default_factory=Limits)
     revision: int = 1
     only: np.ndarray | None = None
+    canaries: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -70,8 +72,8 @@ def read_and_convert(job: ReadingJob) -> Converted:
     own_key = [job.adapter.key.source_column] if job.adapter.pseudonymises and job.adapter.key else []
     with _in_its_file(job, delivered.file, rows):
         refuse_identities(delivered, pseudonymised=own_key)
-        if job.adapter.key is not None and not own_key:
-            refuse_unkeyed(delivered, job.adapter.key.source_column)
+        refuse_unkeyed_hashes(delivered, _pseudonym_columns(job))
+        refuse_canaries(delivered, job.canaries)
     _check_counts(job, [piece.came for piece in pieces])
     numbers = _numbers(pieces)
     with _in_its_file(job, delivered.file, rows):
@@ -145,6 +147,16 @@ def read_sample(path: Path, adapter: Adapter, schema: TableSchema) -> DeliveredR
     stated = DeliveredFile(name=path.name, bytes=path.stat().st_size, sha256="0" * 64, rows=rows)
     job = ReadingJob(((path, stated),), adapter, schema, Month(2000, 1))
     return DeliveredRows(_read(path, stated, job).table, path.name)
+
+
+def _pseudonym_columns(job: ReadingJob) -> list[str]:
+    """Source columns that must hold pseudonyms: the subject's key, unless it is replaced on entry, and related subjects."""
+    adapter = job.adapter
+    related = {column.name for column in job.schema.columns if column.type is ColumnType.SUBJECT}
+    named = [rule.source_column for name, rule in adapter.columns.items() if name in related]
+    if adapter.key is not None and not adapter.pseudonymises:
+        named.append(adapter.key.source_column)
+    return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def _one_after_the_other(tables: list[pa.Table]) -> pa.Table:

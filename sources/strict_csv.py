@@ -56,9 +56,31 @@ def read_strict_csv(
     `name` is what messages call the file. Raises Refusal REFUSED/ENCODING, STRUCTURE or SCHEMA with the line
     in the file; no message holds a cell's content.
     """
-    name, limits = name or path.name, limits or Limits()
     names: list[str] = []
     blocks: list[pa.Table] = []
+    for _, block in strict_blocks(path, form, columns, name=name, limits=limits, plainly=True):
+        names = block.column_names
+        if block.num_rows:
+            blocks.append(block)
+    if not blocks:
+        return empty(names)
+    return pa.concat_tables(blocks).unify_dictionaries()
+
+
+def strict_blocks(
+    path: Path,
+    form: FileFormat,
+    columns: Sequence[str],
+    *,
+    name: str | None = None,
+    limits: Limits | None = None,
+    plainly: bool = False,
+) -> Iterator[tuple[int, pa.Table]]:
+    """The same in blocks of some megabytes, each with the line of its first row; at least one, without rows where there are
+    none. All columns dictionary-encoded, unless `plainly`.
+    """
+    name, limits = name or path.name, limits or Limits()
+    names: list[str] = []
     kinds: dict[str, pa.DataType] = {}
     line, rows = 1, 0
     for raw, lines in _whole_lines(unpacked(path, form.compression, name, limits), form, name):
@@ -73,17 +95,16 @@ def read_strict_csv(
         rows += line - first
         if rows > limits.max_rows:
             raise structure(name, f"more than {limits.max_rows} rows", first)
-        if text:
-            block = _rows(text, line - first, kinds or dict.fromkeys(names, TEXT), form, name, limits, first)
-            if not kinds:
-                kinds = _kinds(block)
-                block = block.cast(pa.schema(kinds))
-            blocks.append(block)
+        if not text:
+            yield first, empty(names)
+            continue
+        block = _rows(text, line - first, kinds or dict.fromkeys(names, TEXT), form, name, limits, first)
+        if not kinds:
+            kinds = _kinds(block) if plainly else dict.fromkeys(names, TEXT)
+            block = block.cast(pa.schema(kinds)) if plainly else block
+        yield first, block
     if line == 1:
-        names = _header(b"", columns, form, name)
-    if not blocks:
-        return empty(names)
-    return pa.concat_tables(blocks).unify_dictionaries()
+        yield 2, empty(_header(b"", columns, form, name))
 
 
 def _whole_lines(pieces: Iterator[bytes], form: FileFormat, name: str) -> Iterator[tuple[bytes, int]]:

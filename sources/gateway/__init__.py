@@ -1,5 +1,5 @@
-"""The pseudonymisation gateway: run at the provider or in the bank's secure zone, before anything is delivered.
+"""The pseudonymisation gateway, which runs at the provider or in the bank's secure zone, before anything comes to gscene.
 
-Belongs here: keys, tokens, replacing ids in files, crosswalks. Doesn't belong here: anything that reads deliveries
-(sources/) or that could turn a token back.
+Here belong its keys, its plans, reading and writing files block by block, normalising ids, replacing them by tokens, and
+crosswalks between keys. Nothing here opens a home folder: no ledger, no table, no network.
 """

@@ -1,288 +1,220 @@
-"""Replace the ids in one file by tokens, chunk by chunk: memory doesn't depend on the file.
+"""One file through the gateway: ids become tokens, dropped columns go, everything else is written as it came.
 
-What stays of an id is its token and, where asked for, what kind it was. Every other column is looked through for direct
-identifiers on the way out, so that a name in a remark stops the file at the provider and not at the bank.
+Nothing is written where the plan doesn't name every column, where an id is refused, or where what is left still identifies
+somebody: the written file appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
-import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.errors import GsceneError, Refusal
 from core.progress import Progress, SilentProgress
-from core.subject import SubjectKind
-from sources.convert import DeliveredRows
-from sources.gateway.plan import IdColumn, Plan, TextFile
-from sources.gateway.token_keys import Tokeniser, TokenKey
-from sources.identity import written_id
-from sources.identity.guard import findings, refuse_identities
+from sources.delivery import sha256_of
+from sources.gateway.blocks import Block, read_blocks, texts_of, written
+from sources.gateway.keyring import MasterKey
+from sources.gateway.plan import IdColumn, Plan, names_made
+from sources.gateway.token_maker import MadeTokens, TokenMaker, token_maker
+from sources.identity import IdentityScan
+from sources.identity.guard import check_file_name
 
-#: Rows in memory at once.
-CHUNK_ROWS = 100_000
-
-_FORMS: dict[SubjectKind, Callable[[str], tuple[str, str]]] = {
-    SubjectKind.RESIDENT: written_id.resident,
-    SubjectKind.ENTERPRISE: written_id.enterprise,
-}
+_REMEDY = "Name the column under `ids`, or under `drop`, in the plan."
 
 
 @dataclass
-class GatewayReport:
-    """What was done: rows read = written + rejected (by id column); different ids and their kinds by column. No id, no token."""
+class Outcome:
+    """Counts of one run; no id, no token. `kinds`: per id column, rows by kind and whether valid (`uscc`, `uscc invalid`)."""
 
-    read: int = 0
-    written: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    rows_read: int = 0
+    rows_written: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    control_sums: dict[str, Decimal] = field(default_factory=dict)
+    sha256: str = ""
+
+    def told(self, plan: Plan, key: MasterKey) -> dict[str, Any]:
+        """The report of the run: how it was made, and what became of the rows."""
+        return {
+            "format": "gscene-pseudonymisation/1",
+            "plan": plan.plan,
+            "plan_sha256": plan.definition_hash,
+            "source": plan.source,
+            "domain": plan.token_domain,
+            "purpose": str(plan.purpose),
+            "key_id": key.key_id,
+            "algorithm": key.algorithm,
+            "key_check": key.check,
+            "rows_read": self.rows_read,
+            "rows_written": self.rows_written,
+            "rejected": dict(sorted(self.rejected.items())),
+            "ids": {column: dict(sorted(kinds.items())) for column, kinds in self.kinds.items()},
+            "dropped": list(plan.drop),
+            "sha256": self.sha256,
+        }
 
 
 def pseudonymise(
-    source: Path, target: Path, plan: Plan, key: TokenKey, progress: Progress | None = None
-) -> GatewayReport:
-    """Write `target` (made whole under another name first) from `source`.
+    source: Path,
+    target: Path,
+    plan: Plan,
+    key: MasterKey,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Write `target` from `source` as the plan says. Beside it: `<target>.report.json`, and `<target>.rejected.csv` (line,
+    column, reason) where rows were left out.
 
-    Refusal names the line of a row whose columns don't fit, of an id that may not be invalid (`stop`), and of a direct identifier
-    in another column; then nothing is written.
+    Raises Refusal for a file that isn't as the plan declares, an id that the plan refuses, or identifiers in kept columns.
     """
-    if target.exists():
-        raise GsceneError(f"{target} is there already.", "Choose another name, or move it away.")
-    if key.key_id != plan.key_id or key.algorithm != plan.algorithm:
-        raise GsceneError(
-            f"the plan wants the key {plan.key_id} with {plan.algorithm}, not {key.key_id} with {key.algorithm}.",
-            "Hand over the key that the plan names.",
-        )
-    report = GatewayReport()
-    tokenisers = {
-        name: key.tokeniser(plan.purpose, plan.source, column.kind) for name, column in plan.ids.items()
-    }
-    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
-    try:
-        with (progress or SilentProgress()).stage(f"pseudonymise {source.name}") as stage:
-            chunks = _replaced(source, plan, tokenisers, report, lambda n: stage.advance(n))
-            _WRITERS[plan.file.format](chunks, part, plan)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return report
-
-
-def ids_of(source: Path, plan: Plan, column: str) -> Iterator[str]:
-    """The different ids of one column, chunk by chunk; a missing one is left out."""
-    for chunk in _READERS[plan.file.format](source, plan):
-        if column not in chunk.column_names:
-            raise Refusal(
-                "REFUSED/SCHEMA", f"the file has no column `{column}`.", file=source.name, line=1, remedy="Correct the plan.",
-            )  # fmt: skip
-        yield from (text for text in pc.unique(chunk.column(column)).to_pylist() if text)
-
-
-def findings_in(file: Path, encoding: str, delimiter: str) -> list[tuple[str, str, int, bool]]:
-    """(column, detector, different cells that look like it, whether the column would be refused) of a text file, in its order."""
-    form = TextFile.model_validate({"encoding": encoding, "delimiter": delimiter})
-    return findings(pa.concat_tables(list(_read_text(file, form))))
+    if not source.is_file():
+        raise GsceneError(f"there is no file {source}.", "Check the path.")
+    if target.resolve() == source.resolve():
+        raise GsceneError("the file can't be written over itself.", "Name another file to write.")
+    check_file_name(target.name)
+    outcome, scan = Outcome(kinds={column: Counter() for column in plan.ids}), IdentityScan()
+    rejections = target.with_name(f"{target.name}.rejected.csv")
+    with (
+        token_maker(key.subkey(plan.purpose, plan.token_domain), workers) as maker,
+        (progress or SilentProgress()).stage(f"pseudonymise {source.name}") as stage,
+        written(target, plan.file) as out,
+        _rejected(rejections) as rejected,
+    ):
+        for block in read_blocks(source, plan.file, plan.columns):
+            table = _replaced(block, plan, maker, outcome, rejected, source.name)
+            made = [name for column, rule in plan.ids.items() for name in names_made(column, rule)]
+            out.write(table, made)
+            for column in plan.keep:
+                scan.look(column, texts_of(block.table.column(column), plan.file), block.first)
+            outcome.rows_read += block.table.num_rows
+            outcome.rows_written += table.num_rows
+            _add_sums(outcome, table, plan, source.name)
+            stage.advance(block.table.num_rows)
+        scan.refuse(source.name, _REMEDY)
+    outcome.sha256 = sha256_of(target)
+    report = json.dumps(outcome.told(plan, key), ensure_ascii=False, indent=1)
+    target.with_name(f"{target.name}.report.json").write_text(report + "\n", encoding="utf-8")
+    return outcome
 
 
 def _replaced(
-    source: Path,
-    plan: Plan,
-    tokenisers: dict[str, Tokeniser],
-    report: GatewayReport,
-    advance: Callable[[int], None],
-) -> Iterator[pa.Table]:
-    for chunk in _READERS[plan.file.format](source, plan):
-        _check_columns(chunk, plan, source.name)
-        first_line = report.read + 2
-        report.read += chunk.num_rows
-        keep = pa.array([True] * chunk.num_rows)
-        columns: dict[str, pa.Array] = {}
-        for name in chunk.column_names:
-            values = chunk.column(name).combine_chunks()
-            if name in plan.drop:
-                continue
-            if name not in plan.ids:
-                columns[name] = values
-                continue
-            column = plan.ids[name]
-            tokens, kinds, good = _tokens(values, column, tokenisers[name])
-            _count(report, name, kinds)
-            if column.on_invalid != "flag":
-                bad = pc.invert(good)
-                if column.on_invalid == "stop" and pc.any(bad).as_py():
-                    raise _stop(source.name, name, first_line + int(pc.index(bad, True).as_py()))
-                lost = int(pc.sum(pc.and_(keep, bad)).as_py() or 0)
-                report.rejected[name] = report.rejected.get(name, 0) + lost
-                keep = pc.and_(keep, good)
-            columns[column.to] = tokens
-            if column.on_invalid == "flag":
-                columns[f"{column.to}_kind"] = kinds
-        made = pa.table(columns)
-        refuse_identities(DeliveredRows(made, source.name))
-        made = made.filter(keep)
-        report.written += made.num_rows
-        advance(chunk.num_rows)
-        yield made
-
-
-def _tokens(values: pa.Array, column: IdColumn, tokeniser: Tokeniser) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Token (empty for a missing id), kind and whether the id may stand, per row; each different text is worked out once."""
-    encoded = values.dictionary_encode()
-    tokens, kinds, good = [], [], []
-    for text in encoded.dictionary.to_pylist():
-        plain, kind = _FORMS[column.kind](text or "")
-        if not plain:
-            tokens.append("")
-            kinds.append("missing")
-            good.append(column.optional)
+    block: Block, plan: Plan, maker: TokenMaker, outcome: Outcome, rejected: _Rejections, name: str
+) -> pa.Table:
+    """The block with tokens for ids and without dropped columns and rejected rows, columns in the file's order."""
+    keep = np.ones(block.table.num_rows, dtype=bool)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for column in block.table.column_names:
+        if column in plan.drop:
             continue
-        # An invalid id is still one person's or firm's: it gets a token where the plan lets it pass.
-        tokens.append(tokeniser.token(plain))
-        kinds.append(kind)
-        good.append(kind != "unknown")
-    return (
-        pa.array(tokens, pa.string()).take(encoded.indices),
-        pa.array(kinds, pa.string()).take(encoded.indices),
-        pa.array(good, pa.bool_()).take(encoded.indices),
-    )
+        rule = plan.ids.get(column)
+        if rule is None:
+            columns[column] = block.table.column(column)
+            continue
+        cells = texts_of(block.table.column(column), plan.file)
+        made = maker.column(cells, rule.kind, plan.message_domain(rule), plan.nulls)
+        _count(outcome, column, made)
+        _judge(block, column, rule, made, keep, outcome, rejected, name)
+        new = (made.tokens, made.valid, made.kinds)
+        columns |= dict(zip(names_made(column, rule), new, strict=False))
+    table = pa.table(columns)
+    return table if keep.all() else table.filter(pa.array(keep))
 
 
-def _count(report: GatewayReport, name: str, kinds: pa.Array) -> None:
-    own = report.kinds.setdefault(name, {})
-    for entry in pc.value_counts(kinds).to_pylist():
-        own[entry["values"]] = own.get(entry["values"], 0) + entry["counts"]
+def _count(outcome: Outcome, column: str, made: MadeTokens) -> None:
+    pairs = pa.table({"kind": made.kinds, "valid": pc.fill_null(made.valid, True)})
+    for row in pairs.group_by(["kind", "valid"]).aggregate([([], "count_all")]).to_pylist():
+        named = (row["kind"] or "missing") + ("" if row["valid"] else " invalid")
+        outcome.kinds[column][named] += row["count_all"]
 
 
-def _check_columns(chunk: pa.Table, plan: Plan, name: str) -> None:
-    missing = [column for column in (*plan.ids, *plan.drop) if column not in chunk.column_names]
-    if missing:
+def _judge(
+    block: Block,
+    column: str,
+    rule: IdColumn,
+    made: MadeTokens,
+    keep: np.ndarray,
+    outcome: Outcome,
+    rejected: _Rejections,
+    name: str,
+) -> None:
+    """What the plan says of missing and invalid ids; a row has one reason, the first."""
+    invalid = ~pc.fill_null(made.valid, True).to_numpy(zero_copy_only=False).astype(bool)
+    if rule.on_invalid == "refuse" and invalid.any():
         raise Refusal(
-            "REFUSED/SCHEMA",
-            f"the file has no column `{missing[0]}`, which the plan names.",
+            "REFUSED/ID",
+            "an id whose form or check character is wrong.",
             file=name,
-            line=1,
-            remedy="Correct the plan, or export the column.",
+            line=block.first + int(invalid.argmax()),
+            column=column,
+            remedy="Correct it at the source, or have the plan flag or reject such rows.",
         )
+    for hit, reason, wanted in (
+        (made.missing, "missing id", rule.missing == "reject"),
+        (invalid, "invalid id", rule.on_invalid == "reject"),
+    ):
+        if wanted and (out := np.flatnonzero(hit & keep)).size:
+            keep[out] = False
+            outcome.rejected[f"{column}: {reason}"] += len(out)
+            rejected.add(block.first + out, column, reason)
 
 
-def _stop(name: str, column: str, line: int) -> Refusal:
-    return Refusal(
-        "REFUSED/IDENTITY",
-        "an id that is none: its check digit or form is wrong.",
-        file=name,
-        line=line,
-        column=column,
-        remedy="Correct it at the source, or let the plan reject or flag such rows.",
-    )
-
-
-# -- reading and writing, chunk by chunk -------------------------------------------------------------------------------
-
-
-def _read_csv(source: Path, plan: Plan) -> Iterator[pa.Table]:
-    yield from _read_text(source, plan.file)
-
-
-def _read_text(source: Path, form: TextFile) -> Iterator[pa.Table]:
-    with source.open(encoding=form.encoding, newline="") as opened:
+def _add_sums(outcome: Outcome, table: pa.Table, plan: Plan, name: str) -> None:
+    for column in plan.delivery.control_sums if plan.delivery else ():
+        cells = texts_of(table.column(column), plan.file)
+        times = np.bincount(cells.indices.to_numpy(), minlength=len(cells.dictionary))
         try:
-            rows = csv.reader(opened, delimiter=form.delimiter, strict=True)
-            header = next(rows, None)
-            if header is None:
-                raise _structure(source.name, 1, "the file is empty")
-            chunk: list[list[str]] = []
-            for row in rows:
-                if len(row) != len(header):
-                    raise _structure(source.name, rows.line_num, f"the line doesn't have {len(header)} cells")
-                chunk.append(row)
-                if len(chunk) == CHUNK_ROWS:
-                    yield _columns(header, chunk)
-                    chunk = []
-            yield _columns(header, chunk)
-        except csv.Error:
-            raise _structure(source.name, rows.line_num, "a quote that doesn't fit") from None
-        except UnicodeDecodeError:
+            total = sum(
+                (
+                    Decimal(text.strip()) * int(count)
+                    for text, count in zip(cells.dictionary.to_pylist(), times, strict=True)
+                    if text.strip() not in ("", *plan.nulls)
+                ),
+                start=Decimal(0),
+            )
+        except InvalidOperation:
             raise Refusal(
-                "REFUSED/ENCODING", f"not valid {form.encoding.upper()}.", file=source.name,
-                remedy="State the encoding of the export in the plan.",
-            ) from None  # fmt: skip
+                "REFUSED/TYPE",
+                "a cell of a column with a control sum is no number.",
+                file=name,
+                column=column,
+                remedy="Correct it at the source, or leave the column out of `control_sums`.",
+            ) from None
+        outcome.control_sums[column] = outcome.control_sums.get(column, Decimal(0)) + total
 
 
-def _columns(header: list[str], rows: list[list[str]]) -> pa.Table:
-    return pa.table(
-        {name: pa.array([row[place] for row in rows], pa.string()) for place, name in enumerate(header)}
-    )
+class _Rejections:
+    """Lines, columns and reasons of rows left out; the file is made with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: TextIO | None = None
+
+    def add(self, lines: np.ndarray, column: str, reason: str) -> None:
+        """Note some lines."""
+        if self.file is None:
+            self.file = self.path.open("w", encoding="utf-8", newline="")
+            csv.writer(self.file).writerow(["line", "column", "reason"])
+        csv.writer(self.file).writerows([line, column, reason] for line in lines.tolist())
 
 
-def _read_jsonl(source: Path, plan: Plan) -> Iterator[pa.Table]:
-    chunk: list[dict[str, str]] = []
-    with source.open(encoding=plan.file.encoding) as opened:
-        for number, line in enumerate(opened, 1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                raise _structure(source.name, number, "not a JSON object") from None
-            if not isinstance(row, dict) or any(isinstance(value, dict | list) for value in row.values()):
-                raise _structure(source.name, number, "not a flat JSON object")
-            if chunk and row.keys() != chunk[0].keys():
-                raise _structure(source.name, number, "other keys than the first line's")
-            chunk.append({key: "" if value is None else str(value) for key, value in row.items()})
-            if len(chunk) == CHUNK_ROWS:
-                yield pa.Table.from_pylist(chunk)
-                chunk = chunk[:0]
-    if chunk:
-        yield pa.Table.from_pylist(chunk)
-
-
-def _read_parquet(source: Path, plan: Plan) -> Iterator[pa.Table]:
-    for batch in pq.ParquetFile(source).iter_batches(CHUNK_ROWS):
-        columns = [pc.fill_null(column.cast(pa.string()), "") for column in batch.columns]
-        yield pa.table(columns, names=batch.schema.names)
-
-
-def _write_csv(chunks: Iterator[pa.Table], target: Path, plan: Plan) -> None:
-    with target.open("x", encoding=plan.file.encoding, newline="") as opened:
-        writer = csv.writer(opened, delimiter=plan.file.delimiter, lineterminator="\n")
-        for place, chunk in enumerate(chunks):
-            if place == 0:
-                writer.writerow(chunk.column_names)
-            writer.writerows(zip(*(column.to_pylist() for column in chunk.columns), strict=True))
-
-
-def _write_jsonl(chunks: Iterator[pa.Table], target: Path, plan: Plan) -> None:
-    with target.open("x", encoding="utf-8") as opened:
-        for chunk in chunks:
-            text = io.StringIO()
-            for row in chunk.to_pylist():
-                text.write(json.dumps(row, ensure_ascii=False) + "\n")
-            opened.write(text.getvalue())
-
-
-def _write_parquet(chunks: Iterator[pa.Table], target: Path, plan: Plan) -> None:
-    writer: pq.ParquetWriter | None = None
+@contextmanager
+def _rejected(path: Path) -> Iterator[_Rejections]:
+    path.unlink(missing_ok=True)
+    rejections = _Rejections(path)
     try:
-        for chunk in chunks:
-            writer = writer or pq.ParquetWriter(target, chunk.schema, write_page_checksum=True)
-            writer.write_table(chunk)
+        yield rejections
     finally:
-        if writer is not None:
-            writer.close()
-
-
-_READERS = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}
-_WRITERS = {"csv": _write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}
-
-
-def _structure(name: str, line: int, what: str) -> Refusal:
-    return Refusal("REFUSED/STRUCTURE", f"{what}.", file=name, line=line, remedy="Correct the export.")
+        if rejections.file is not None:
+            rejections.file.close()

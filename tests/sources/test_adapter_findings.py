@@ -99,7 +99,7 @@ def sampled(folder: Path, rows: list[dict[str, str]]) -> list[Finding]:
 
 
 def test_codes_are_named_where_nobody_can_be_one(tmp_path: Path) -> None:
-    codes = ["1", "2", "0400", "2", "王小明", "13800138000"]
+    codes = ["1", "2", "0400", "2", "王小明", "23800138000"]
     found = sampled(tmp_path, [{"ny": "202610", "lx": code} for code in codes])
     assert [one.check for one in found] == ["unknown_code"]
     message = found[0].message

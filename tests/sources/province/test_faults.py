@@ -14,8 +14,7 @@ from expectations.contract import load_contracts
 from sources.adapter import load_adapters
 from sources.convert import DeliveredRows, check_control_sums, convert
 from sources.delivery import read_delivery
-from sources.identity.guard import refuse_identities
-from sources.identity.resident_id import is_resident_id
+from sources.identity import is_resident_id, refuse_identities
 from sources.province.fault_functions import identity_number
 from sources.province.faults import DEFAULT_FAULTS, FAULTS
 from sources.province.settings import ProvinceSettings
