@@ -36,8 +36,8 @@ NO_DAY = np.datetime64("NaT", "D")
 class Consents:
     """Consents as known at a moment, one place per consent in every array; days are datetime64[D], NaT = none.
 
-    `strength`: `core.purpose.strength` of the kind. `sources`: index into `source_sets`, which holds the source codes that a
-    consent names (None: it names none, so it holds for every source).
+    `strength`: `core.purpose.strength` of the kind. `sources`: index into `source_sets`, which holds the families of tables that
+    a consent names (None: the register says nothing of families, so it holds for every table).
     """
 
     subject_no: np.ndarray
@@ -156,24 +156,25 @@ def days_of(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _source_sets(rows: pa.Table) -> tuple[np.ndarray, tuple[frozenset[str] | None, ...]]:
-    """The source codes of each consent, a JSON list of texts; every different list is read once."""
+    """The families that each consent names, a JSON list of texts; every different list is read once. Rows that came before the
+    register had the column have nothing in it."""
     if "source_codes" not in rows.column_names:
         return np.zeros(rows.num_rows, dtype=np.int64), (None,)
-    coded = pc.fill_null(rows.column("source_codes"), "").combine_chunks().dictionary_encode()
+    coded = pc.fill_null(rows.column("source_codes"), "null").combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.unify_dictionaries().combine_chunks()
-    return coded.indices.to_numpy().astype(np.int64), tuple(map(_codes_named, coded.dictionary.to_pylist()))
+    return coded.indices.to_numpy().astype(np.int64), tuple(map(families_named, coded.dictionary.to_pylist()))
 
 
-def _codes_named(text: str) -> frozenset[str] | None:
+def families_named(text: str) -> frozenset[str] | None:
+    """What one text of the column names. Only `null` is taken for "every table": neither an empty list nor what can't be read."""
     try:
-        named = json.loads(text) if text.strip() else []
+        named = json.loads(text)
     except json.JSONDecodeError:
-        # What can't be read is not taken for "every source".
         return frozenset()
-    if not isinstance(named, list):
-        return frozenset()
-    return frozenset(map(str, named)) or None
+    if named is None:
+        return None
+    return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:

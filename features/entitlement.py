@@ -1,9 +1,10 @@
 """Who may be used for what: the one place that says so, for features, labels, samples, scores and lists.
 
-Consent is per purpose, may name the sources that it holds for, is of a kind, runs from a day to a day and can be taken
-back at any time (PIPL art. 13-16). Passing a platform's data to a bank needs separate consent (art. 23, domain rule L2),
-income and tax amounts written consent (L9): the contract of each table says which kind it demands. The rule works per source
-table: a subject who has agreed to social insurance but not to tax is there, with everything of the tax office missing (L1).
+Consent is per purpose, names the families of tables that it holds for (`tax`, whoever delivers it), is of a kind, runs from a
+day to a day and can be taken back at any time (PIPL art. 13-16). Passing a platform's data to a bank needs separate consent
+(art. 23, domain rule L2), income and tax amounts written consent (L9): the contract of each table says which kind it demands.
+The rule works per source table: a subject who has agreed to social insurance but not to tax is there, with everything of the tax
+office missing (L1).
 
 The registers are asked twice. *As known then*: features at a past month hold what consents known at its cutoff allowed, so
 that a past month can be made again to the bit. *For use*: whoever scores, trains or lists asks the registers as they are
@@ -96,7 +97,7 @@ def _withdrawn(consents: Consents, _question: Question) -> np.ndarray:
 
 
 def _other_source(consents: Consents, question: Question) -> np.ndarray:
-    named = np.array([names_source(codes, question.demand.table) for codes in consents.source_sets])
+    named = np.array([names_family(codes, question.demand.table) for codes in consents.source_sets])
     return ~named[consents.sources] if len(consents) else np.zeros(0, dtype=bool)
 
 
@@ -110,7 +111,9 @@ PREDICATES: tuple[Predicate, ...] = (
     Predicate("expired", Bilingual(zh="授权已到期", en="Consent has run out"), _expired),
     Predicate("withdrawn", Bilingual(zh="授权已撤回", en="Consent withdrawn"), _withdrawn),
     Predicate(
-        "other_source", Bilingual(zh="授权不含该数据来源", en="Consent names other sources"), _other_source
+        "other_source",
+        Bilingual(zh="授权不含该类数据", en="Consent names other families of tables"),
+        _other_source,
     ),
     Predicate("kind_too_weak", Bilingual(zh="授权形式不足", en="Consent of too weak a kind"), _too_weak),
 )
@@ -182,12 +185,24 @@ def in_force(consents: Consents, question: Question) -> pd.DataFrame:
     return youngest[["subject_no", "consent_id", "kind", "valid_to"]]
 
 
-def names_source(codes: frozenset[str] | None, table: str | None) -> bool:
-    """Whether a consent that names these codes holds for a table: by its name, or by the family before it (`tax` for
-    `tax_vat_return`). None names no source, so it holds for all."""
-    if codes is None or table is None:
-        return True
-    return any(table == code or table.startswith(code + "_") for code in codes)
+def family(table: str) -> str:
+    """The family of a table, as consents name it.
+
+    >>> family("tax_vat_return"), family("invoice")
+    ('tax', 'invoice')
+    """
+    return table.split("_", 1)[0]
+
+
+def families(contracts: Mapping[str, Contract]) -> frozenset[str]:
+    """Families that a consent may name: those of tables about subjects that need any."""
+    return frozenset(family(c.table) for c in contracts.values() if c.subjects and c.consent_kind != "none")
+
+
+def names_family(named: frozenset[str] | None, table: str | None) -> bool:
+    """Whether a consent that names these families holds for a table. None: the register says nothing of families, so it holds
+    for all; a name that is no family (a platform, a single table) holds for nothing."""
+    return named is None or table is None or family(table) in named
 
 
 def _passed(consents: Consents, question: Question) -> np.ndarray:

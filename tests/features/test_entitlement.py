@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -22,9 +23,10 @@ from features.entitlement import (
     Entitlement,
     Question,
     demand_of,
+    families,
     in_force,
     judge,
-    names_source,
+    names_family,
 )
 
 ON = date(2026, 11, 5)
@@ -76,10 +78,12 @@ def reason(*rows: dict[str, Any], demand: Demand = WRITTEN_TAX, purpose: Purpose
         ({"kind": "general"}, "kind_too_weak"),
         ({"kind": "guardian"}, "kind_too_weak"),
         ({"source_codes": '["tax"]'}, ""),
-        ({"source_codes": '["si", "tax_vat_return"]'}, ""),
+        ({"source_codes": '["si", "tax"]'}, ""),
+        ({"source_codes": '["tax_vat_return"]'}, "other_source"),
+        ({"source_codes": '["sim_city_tax"]'}, "other_source"),
         ({"source_codes": '["si"]'}, "other_source"),
         ({"source_codes": '["ta"]'}, "other_source"),
-        ({"source_codes": "[]"}, ""),
+        ({"source_codes": "[]"}, "other_source"),
         ({"source_codes": "tax"}, "other_source"),
     ],
 )
@@ -213,7 +217,7 @@ ROW = st.fixed_dictionaries(
         "valid_to": st.sampled_from([None, *DAYS]),
         "withdrawn_at": st.sampled_from([None, None, None, *DAYS]),
         "source_codes": st.sampled_from(
-            [None, "[]", '["tax"]', '["si", "util"]', '["tax_vat_return", "si"]']
+            [None, "[]", '["tax"]', '["si", "util"]', '["tax_vat_return", "si"]', '["tax", "si"]']
         ),
     }
 )
@@ -248,9 +252,8 @@ def plainly(rows: list[dict[str, Any]], question: Question) -> list[bool]:
             answer.append(not refusals or bool(standing))
             continue
         for r in standing:
-            codes = json.loads(r["source_codes"] or "[]")
-            named = not codes or demand.table is None
-            named = named or any(demand.table == c or str(demand.table).startswith(f"{c}_") for c in codes)
+            named = r["source_codes"] is None or demand.table is None
+            named = named or str(demand.table).split("_")[0] in json.loads(r["source_codes"])
             strong = r["kind"] in CONSENT_KINDS[CONSENT_KINDS.index(demand.kind) :]
             if named and strong:
                 answer.append(True)
@@ -287,7 +290,25 @@ def test_withdrawing_for_one_subject_changes_no_other(
     assert (before[others] == after[others]).all()
 
 
-def test_codes_name_a_table_or_its_family() -> None:
-    assert names_source(None, "tax_vat_return") and names_source(frozenset({"tax"}), None)
-    assert not names_source(frozenset(), "tax_vat_return")
-    assert not names_source(frozenset({"tax_vat"}), "tax_vatx")
+def test_a_consent_names_families_and_nothing_else() -> None:
+    assert names_family(None, "tax_vat_return") and names_family(frozenset({"tax"}), None)
+    assert names_family(frozenset({"tax"}), "tax_vat_return") and names_family(
+        frozenset({"invoice"}), "invoice"
+    )
+    for nothing in (frozenset(), frozenset({"ta"}), frozenset({"tax_vat"}), frozenset({"tax_vat_return"})):
+        assert not names_family(nothing, "tax_vat_return")
+
+
+def test_the_contract_of_the_register_lists_the_families_that_there_are() -> None:
+    form = re.compile(CONTRACTS["consent_register"].columns["source_codes"].pattern)
+    known = families(CONTRACTS)
+    assert {"tax", "si", "hpf", "util", "platform"} <= known
+    assert set(form.pattern.split("(?:")[1].split(")")[0].split("|")) == known
+    rule = CONTRACTS["consent_register"].columns["source_codes"].rule
+    assert rule is not None and all(
+        re.search(rf"\b{name} ", text) for name in known for text in (rule.zh, rule.en)
+    )
+    for good in ('["tax"]', '["tax","si"]', '["tax", "si"]'):
+        assert form.fullmatch(good), good
+    for bad in ("tax", "[]", "", '["sim_city_tax"]', '["tax_vat_return"]', '["tax",]', '["tax"] ', '["bk"]'):
+        assert not form.fullmatch(bad), bad
