@@ -31,13 +31,18 @@ CONSENTS, SUPPRESSIONS = "consent_register", "suppression"
 #: The day of a date that isn't there.
 NO_DAY = np.datetime64("NaT", "D")
 
+#: Days of keeping where a register says nothing of it.
+FOR_EVER = np.timedelta64(365_000, "D")
+
 
 @dataclass(frozen=True)
 class Consents:
     """Consents as known at a moment, one place per consent in every array; days are datetime64[D], NaT = none.
 
     `strength`: `core.purpose.strength` of the kind. `sources`: index into `source_sets`, which holds the families of tables that
-    a consent names (None: the register says nothing of families, so it holds for every table).
+    a consent names (None: the register says nothing of families, so it holds for every table). `data_from`, `data_to`: the first
+    and last day that records may be about; `retention_days` (timedelta64[D]): how long they may be kept; `once`: given for one
+    fetch.
     """
 
     subject_no: np.ndarray
@@ -48,6 +53,10 @@ class Consents:
     granted: np.ndarray
     valid_to: np.ndarray
     withdrawn: np.ndarray
+    data_from: np.ndarray
+    data_to: np.ndarray
+    retention_days: np.ndarray
+    once: np.ndarray
     sources: np.ndarray
     source_sets: tuple[frozenset[str] | None, ...]
 
@@ -119,6 +128,10 @@ def consents_of(rows: pa.Table) -> Consents:
         granted=days_of(rows.column("granted_at")),
         valid_to=days_of(rows.column("valid_to")),
         withdrawn=days_of(rows.column("withdrawn_at")),
+        data_from=_days_if_there(rows, "data_from"),
+        data_to=_days_if_there(rows, "data_to"),
+        retention_days=_retention(rows),
+        once=_once(rows),
         sources=sources,
         source_sets=source_sets,
     )
@@ -141,6 +154,25 @@ def suppressions_of(rows: pa.Table | None) -> pd.DataFrame:
             "to_date": days_of(rows.column("to_date")),
         }
     )
+
+
+def _days_if_there(rows: pa.Table, name: str) -> np.ndarray:
+    if name not in rows.column_names:
+        return np.full(rows.num_rows, NO_DAY)
+    return days_of(rows.column(name))
+
+
+def _retention(rows: pa.Table) -> np.ndarray:
+    if "retention_days" not in rows.column_names:
+        return np.full(rows.num_rows, FOR_EVER)
+    days = rows.column("retention_days").cast(pa.int64())
+    return pc.fill_null(days, FOR_EVER.astype(int)).to_numpy().astype("timedelta64[D]")
+
+
+def _once(rows: pa.Table) -> np.ndarray:
+    if "fetch" not in rows.column_names:
+        return np.zeros(rows.num_rows, dtype=bool)
+    return pc.fill_null(pc.equal(rows.column("fetch"), "once"), False).to_numpy()
 
 
 def days_of(column: pa.ChunkedArray) -> np.ndarray:
