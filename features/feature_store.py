@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sqlalchemy import select
 
 from core.clock import Clock
 from core.derivation import Partition, record_derivation, require_fresh
 from core.months import CUTOFF_DAYS, Month
 from core.purpose import Purpose
-from core.state import StateDatabase
+from core.state import Derivation, StateDatabase
 from core.table_store import RowStream, TableStore
 from expectations.contract import Contract
 from features.as_of import feature_schema, features_at
@@ -103,6 +104,21 @@ def feature_recipe(feature_set: FeatureSet, contracts: Mapping[str, Contract]) -
     demands = [(demand_of(contracts[table]), demand_of(contracts[table], presence=True)) for table in tables]
     conditions = [predicate.reason for predicate in PREDICATES]
     return hashlib.sha256(f"{feature_set.sha256}\n{demands}\n{conditions}".encode()).hexdigest()
+
+
+def outdated_months(
+    store: TableStore, state: StateDatabase, feature_set: FeatureSet, contracts: Mapping[str, Contract]
+) -> list[Month]:
+    """As-of months that were made once and by another recipe than today's - another catalogue, consent demanded otherwise - or
+    are
+    gone from the table since, ascending."""
+    recipe = feature_recipe(feature_set, contracts)
+    there = set(store.partitions(feature_set.table))
+    with state.session() as session:
+        made = session.execute(
+            select(Derivation.partition, Derivation.recipe_hash).where(Derivation.table == feature_set.table)
+        ).all()
+    return [Month.parse(month) for month, known in sorted(made) if known != recipe or month not in there]
 
 
 def usable_features(
