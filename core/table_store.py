@@ -254,8 +254,7 @@ class TableStore:
         """Whether a computed table exists whose columns aren't these."""
         if table.partition("/")[0] not in COMPUTED or not self.exists(table):
             return False
-        known = {field.name for field in self._delta(table).schema().fields} - {PERIOD}
-        return known != set(schema.names)
+        return set(self.columns(table)) != set(schema.names)
 
     def _create_or_open(self, table: str, schema: pa.Schema):  # type: ignore[no-untyped-def]
         from deltalake import DeltaTable, Schema
@@ -268,7 +267,7 @@ class TableStore:
                 partition_by=[PERIOD],
             )
         delta = self._delta(table)
-        expected = [field.name for field in delta.schema().fields if field.name != PERIOD]
+        expected = self.columns(table)
         come = [field for field in schema if field.name not in expected]
         may_grow = table.partition("/")[0] in DELIVERED and all(field.nullable for field in come)
         if not set(expected) <= set(schema.names) or (come and not may_grow):
@@ -314,6 +313,10 @@ class TableStore:
             return []
         delta = self._delta(table, version)
         return sorted({path.parent.name.split("=", 1)[1] for path in self._paths(delta, table, None)})
+
+    def columns(self, table: str) -> list[str]:
+        """Names of the columns of a table that exists, the month left aside."""
+        return [field.name for field in self._delta(table).schema().fields if field.name != PERIOD]
 
     def files(
         self,

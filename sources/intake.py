@@ -307,16 +307,25 @@ def with_subjects(
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject. Without `add`, subjects
     that nobody has numbered yet are -1.
     """
+    if not schema.has_subject:
+        return enveloped(converted, entry, schema, None)
+    codes = converted.subject_codes
+    subject_ids = codes
+    if adapter.pseudonymises:
+        kind = SubjectKind(adapter.subject)
+        subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
+    numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
+    return enveloped(converted, entry, schema, numbers)
+
+
+def enveloped(
+    converted: Converted, entry: Delivery, schema: TableSchema, numbers: np.ndarray | None
+) -> pa.Table:
+    """`with_subjects` where the subject numbers (rows,) are known; None for a table about no subject."""
     count = converted.rows.num_rows
     columns = {name: converted.rows.column(name) for name in converted.rows.column_names}
     order = None
-    if schema.has_subject:
-        codes = converted.subject_codes
-        subject_ids = codes
-        if adapter.pseudonymises:
-            kind = SubjectKind(adapter.subject)
-            subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
+    if numbers is not None:
         columns["subject_no"] = pa.array(numbers)
         if (np.diff(numbers) < 0).any():
             order = pa.array(np.argsort(numbers, kind="stable"))

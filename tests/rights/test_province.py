@@ -37,7 +37,7 @@ from sources.arrivals import Arrival, read_schedule, receive
 from sources.delivery import folder_of, write_manifest
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import simulate
-from tests.pipelines.test_end_to_end import AS_OF, ENTERPRISES, LISTS, MONTHS, RESIDENTS, TABLES, lighter
+from tests.pipelines.test_end_to_end import AS_OF, ENTERPRISES, LISTS, MONTHS, ON, RESIDENTS, TABLES, lighter
 from tests.rights.traces import files_with
 
 pytestmark = pytest.mark.slow
@@ -219,7 +219,8 @@ def test_who_refuses_automated_marketing_is_in_the_drawn_arm_or_nowhere(homes: H
     found = 0
     for kind, policy in LISTS.items():
         entries = homes.kept.store.read(f"raw/{kind}/suppression").to_pandas()
-        entries = entries[entries["received_at"] <= pd.Timestamp(NOW)]
+        begun = pd.to_datetime(entries["from_date"]) <= pd.Timestamp(ON)
+        entries = entries[begun & ~(pd.to_datetime(entries["to_date"]) < pd.Timestamp(ON))]
         other = set(entries.loc[entries["scope"] != "automated_marketing", "subject_no"])
         refusing = set(entries.loc[entries["scope"] == "automated_marketing", "subject_no"]) - other
         arms = homes.kept.store.read(f"leads/{kind}/{policy}", [str(AS_OF)]).to_pandas()
