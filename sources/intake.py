@@ -31,6 +31,7 @@ from sources.confined_reader import ConfinedReader, Reader
 from sources.convert import Converted
 from sources.delivery import Manifest, sha256_of
 from sources.delivery_receipt import issue, write_receipts
+from sources.doubt import Judged, judge
 from sources.file_format import Limits
 from sources.ledger import (
     ACCEPTED,
@@ -49,7 +50,6 @@ from sources.ledger import (
     supersede,
 )
 from sources.migration.rekeyed import subject_numbers
-from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob

@@ -32,6 +32,7 @@ from core.table_store import TableStore
 from sources.adapter import Adapter
 from sources.confined_reader import Reader
 from sources.convert import Converted
+from sources.erased import LEFT_OUT as ERASED
 from sources.file_format import Limits
 from sources.intake import confined_reader, enveloped, reading_job, with_subjects
 from sources.ledger import ACCEPTED
@@ -143,7 +144,7 @@ def _rows_again(place: Archive, entry: Delivery, schema: TableSchema, registry: 
     held, only = _held_and_chosen(place.store, entry)
     job = reading_job(entry, adapter, schema, place.folder, place.limits, place.state)
     converted = place.reader(replace(job, only=only))
-    _require_same_account(entry, converted, held)
+    _require_same_account(entry, converted, held, only is not None)
     numbers = _numbers_before(place.store, entry, converted)
     if numbers is None:
         rows = with_subjects(converted, entry, adapter, schema, registry, place.keys, place.state, add=False)
@@ -172,15 +173,17 @@ def _held_and_chosen(store: TableStore, entry: Delivery) -> tuple[int, np.ndarra
     return len(held), np.setdiff1d(every, held)
 
 
-def _require_same_account(entry: Delivery, converted: Converted, held: int) -> None:
+def _require_same_account(entry: Delivery, converted: Converted, held: int, chosen: bool) -> None:
     """Source rows delivered, accepted and left out by reason as the ledger has them; nothing newly held back."""
-    ledger = (
-        entry.rows_delivered, entry.rows_accepted, {left.reason: left.rows for left in entry.left_out if left.rows}
-    )  # fmt: skip
-    again = (
-        converted.delivered + held,
-        converted.accepted,
-        {k: n for k, n in converted.left_out.items() if n},
+    left = {reason: rows for reason, rows in converted.left_out.items() if rows}
+    told = {each.reason: each.rows for each in entry.left_out if each.rows}
+    if chosen and ERASED in told:
+        # Rows read by number don't tell of those that were erased from the file.
+        left[ERASED] = told[ERASED]
+    delivered = converted.accepted + sum(left.values()) + held
+    ledger, again = (
+        (entry.rows_delivered, entry.rows_accepted, told),
+        (delivered, converted.accepted, left),
     )
     if converted.quarantined.num_rows or again != ledger:
         raise GsceneError(
