@@ -58,7 +58,7 @@ ENVELOPE = (
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a canonical table."""
+    """One column of a canonical table. `pattern`: the form of its texts, a regular expression over the whole text."""
 
     name: str
     type: ColumnType
@@ -66,6 +66,7 @@ class Column:
     codes: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    pattern: str = ""
     unit: str = ""
     data_class: str = "general"
     purposes: tuple[Purpose, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,10 @@ from core.table_files import RowStream as RowStream
 
 #: Folders of delivered rows, whose tables may gain columns that may be missing. What is computed is made anew instead.
 DELIVERED = ("raw", "trial")
+
+#: Folders of tables that are computed from others, month by month. Where their definition gains or loses a column the table
+#: begins anew with the first month in the new form: other months are in older versions only, until they are computed again.
+COMPUTED = ("facts", "features")
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ class TableStore:
                 data.pieces = self._unerased(table, data.pieces)
             else:
                 self.erased.refuse(table, data)
-            delta = self._create_or_open(table, data.schema)
+            anew = mode == "overwrite" and self._has_other_columns(table, data.schema)
+            delta = self._delta(table) if anew else self._create_or_open(table, data.schema)
             application = f"{table}/{partition}"
             done = delta.transaction_version(application)
             if app_version is not None and done is not None and done >= app_version:
@@ -126,7 +131,9 @@ class TableStore:
             present = [path.name for path in self._paths(delta, table, [partition])]
             if present == [name] or (mode == "append" and name in present):
                 return int(delta.version())
-            self._write_log(delta, partition, data, (name, size), mode, (application, app_version), metadata)
+            files = [(partition, name, size, data.num_rows)]
+            over = None if anew else partition
+            self._write_log(delta, files, data.schema, mode, over, (application, app_version), metadata)
             return int(self._delta(table).version())
 
     def _unerased(self, table: str, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -134,40 +141,63 @@ class TableStore:
             self.erased.refuse(table, piece)
             yield piece
 
+    def remake(
+        self, table: str, pieces: Iterable[tuple[str, pa.Table]], *, metadata: Mapping[str, str] | None = None
+    ) -> int:
+        """Make these (partition, rows) the whole content of a table that exists, in one commit, whatever columns it had; returns
+        its version after it. All pieces have one schema.
+
+        Every file is written before the commit: until then readers see the table as it was, and where a piece fails it stays
+        so. Earlier versions can be read as before.
+        """
+        with self.writer(table):
+            delta, files = self._delta(table), []
+            schema: pa.Schema | None = None
+            for partition, rows in pieces:
+                self.erased.refuse(table, rows)
+                name, size = write_file(self.root / table / f"{PERIOD}={partition}", rows)
+                files.append((partition, name, size, rows.num_rows))
+                schema = schema or rows.schema
+            if schema is None:
+                raise GsceneError(f"nothing was given to make {table} of.", "Its rows stay as they are.")
+            self._write_log(delta, files, schema, "overwrite", None, ("", None), metadata)
+            return int(self._delta(table).version())
+
     def _write_log(  # type: ignore[no-untyped-def]
         self,
         delta,
-        partition: str,
-        data: pa.Table | RowStream,
-        file: tuple[str, int] | None,
+        files: Sequence[tuple[str, str, int, int]],
+        schema: pa.Schema,
         mode: str,
+        over: str | None,
         transaction: tuple[str, int | None],
         metadata: Mapping[str, str] | None,
     ) -> None:
-        """Commit one new file (None: no rows are left) to the Delta log."""
+        """Commit new files (partition, name, bytes, rows) to the Delta log. Overwriting takes the place of the partition `over`,
+        or of the whole table and its columns where that is None.
+        """
         from deltalake import CommitProperties, Schema, Transaction
         from deltalake.transaction import AddAction
 
-        actions = []
-        if file is not None:
-            actions.append(
-                AddAction(
-                    path=f"{PERIOD}={partition}/{file[0]}",
-                    size=file[1],
-                    partition_values={PERIOD: partition},
-                    modification_time=0,
-                    data_change=True,
-                    stats=json.dumps({"numRecords": data.num_rows}),
-                )
+        actions = [
+            AddAction(
+                path=f"{PERIOD}={partition}/{name}",
+                size=size,
+                partition_values={PERIOD: partition},
+                modification_time=0,
+                data_change=True,
+                stats=json.dumps({"numRecords": rows}),
             )
+            for partition, name, size, rows in files
+        ]
         application, app_version = transaction
         transactions = [Transaction(application, app_version)] if app_version is not None else None
         delta.create_write_transaction(
             actions,
             mode=mode,
-            schema=Schema.from_arrow(with_period(data.schema)),
+            schema=Schema.from_arrow(with_period(schema)),
             partition_by=[PERIOD],
-            partition_filters=[(PERIOD, "=", partition)] if mode == "overwrite" else None,
+            partition_filters=[(PERIOD, "=", over)] if mode == "overwrite" and over is not None else None,
             commit_properties=CommitProperties(
                 custom_metadata=dict(metadata or {}), app_transactions=transactions
             ),
@@ -194,12 +224,11 @@ class TableStore:
             changed = change(data) if data is not None else None
             if changed is not None:
                 self.erased.refuse(table, changed)
-                file = (
-                    write_file(self.root / table / f"{PERIOD}={partition}", changed)
-                    if changed.num_rows
-                    else None
-                )
-                self._write_log(delta, partition, changed, file, "overwrite", ("", None), metadata)
+                files = []
+                if changed.num_rows:
+                    name, size = write_file(self.root / table / f"{PERIOD}={partition}", changed)
+                    files.append((partition, name, size, changed.num_rows))
+                self._write_log(delta, files, changed.schema, "overwrite", partition, ("", None), metadata)
             left = changed.num_rows if changed is not None else rows
             return Rewritten(before, self.content_hash(table, partition), rows, left)
 
@@ -221,6 +250,12 @@ class TableStore:
                 part.unlink()
             return gone
 
+    def _has_other_columns(self, table: str, schema: pa.Schema) -> bool:
+        """Whether a computed table exists whose columns aren't these."""
+        if table.partition("/")[0] not in COMPUTED or not self.exists(table):
+            return False
+        return set(self.columns(table)) != set(schema.names)
+
     def _create_or_open(self, table: str, schema: pa.Schema):  # type: ignore[no-untyped-def]
         from deltalake import DeltaTable, Schema
 
@@ -232,13 +267,13 @@ class TableStore:
                 partition_by=[PERIOD],
             )
         delta = self._delta(table)
-        expected = [field.name for field in delta.schema().fields if field.name != PERIOD]
+        expected = self.columns(table)
         come = [field for field in schema if field.name not in expected]
         may_grow = table.partition("/")[0] in DELIVERED and all(field.nullable for field in come)
         if not set(expected) <= set(schema.names) or (come and not may_grow):
             raise GsceneError(
                 f"table {table} has the columns {expected}, the new rows have {schema.names}.",
-                "A contract that breaks what was promised needs a new table: take its deliveries in anew.",
+                "Where a contract has a new major version: gscene contracts rebuild makes the table anew from the archive.",
             )
         if come:
             # A compatible version of the contract: earlier rows lack what came later.
@@ -278,6 +313,10 @@ class TableStore:
             return []
         delta = self._delta(table, version)
         return sorted({path.parent.name.split("=", 1)[1] for path in self._paths(delta, table, None)})
+
+    def columns(self, table: str) -> list[str]:
+        """Names of the columns of a table that exists, the month left aside."""
+        return [field.name for field in self._delta(table).schema().fields if field.name != PERIOD]
 
     def files(
         self,

@@ -6,6 +6,7 @@ A contract is versioned: `expectations.contract_changes` says what a change brea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,8 @@ DataClass = Literal["general", "quasi_id", "sensitive", "pseudonym"]
 
 
 class ContractColumn(Definition):
-    """One column. `unit` is CNY for amounts, days, months, kWh|m3 and so on; `minimum` and `maximum` are in that unit.
+    """One column. `unit` is CNY for amounts, days, months, kWh|m3 and so on; `minimum` and `maximum` are in that unit. `pattern`:
+    the form that every text has, from `^` to `$`.
 
     `code_titles`: what each of `codes` means, in their order. `rule`: what holds for the values, told in words; `standard`: the
     norm they follow; `refers_to`: the `table.column` they are found in.
@@ -65,6 +67,7 @@ class ContractColumn(Definition):
     code_titles: tuple[Bilingual, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    pattern: str = ""
     unit: str = ""
     data_class: DataClass = "general"
     purposes: tuple[Purpose, ...] = ()
@@ -82,6 +85,10 @@ class ContractColumn(Definition):
             raise ValueError("a code stands twice")
         if self.type not in _RANGED and (self.minimum is not None or self.maximum is not None):
             raise ValueError(f"a {self.type} column has no minimum or maximum")
+        if self.pattern and self.type is not ColumnType.STRING:
+            raise ValueError(f"a {self.type} column has no pattern of its own")
+        if self.pattern and not _is_form(self.pattern):
+            raise ValueError("a pattern is a regular expression from ^ to $ with groups written (?:…)")
         if self.type is ColumnType.MONEY and self.unit != "CNY":
             raise ValueError("amounts are kept in CNY: write the unit CNY")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
@@ -89,6 +96,15 @@ class ContractColumn(Definition):
         if not self.purposes:
             raise ValueError("a column serves at least one purpose")
         return self
+
+
+def _is_form(pattern: str) -> bool:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error:
+        return False
+    # Great Expectations warns of groups that nobody extracts.
+    return pattern.startswith("^") and pattern.endswith("$") and not groups
 
 
 class Lateness(Definition):
@@ -196,6 +212,7 @@ class Contract(Definition):
                 codes=column.codes,
                 minimum=column.minimum,
                 maximum=column.maximum,
+                pattern=column.pattern,
                 unit=column.unit,
                 data_class=column.data_class,
                 purposes=column.purposes,
@@ -329,15 +346,17 @@ def _told(level: ServiceLevel) -> dict[str, str] | None:
 
 def _column(column: Property) -> dict[str, Any]:
     custom, options = column.custom, column.logicalTypeOptions
+    kind = _type_of(column)
     rule = column.quality[0] if column.quality else None
     return {
-        "type": _type_of(column),
+        "type": kind,
         "title": {"zh": custom.titleZh, "en": column.businessName},
         "nullable": not column.required,
         "codes": [code.value for code in column.enum],
         "code_titles": [{"zh": code.label, "en": code.description} for code in column.enum],
         "minimum": options.minimum,
         "maximum": options.maximum,
+        "pattern": (options.pattern or "") if kind is not ColumnType.SUBJECT else "",
         "unit": custom.unit,
         "data_class": column.classification,
         "purposes": custom.purposes,
@@ -365,6 +384,7 @@ _PLACES: dict[str, Place] = {
 _COLUMN_PLACES: dict[str, Place] = {
     "minimum": ("logicalTypeOptions",),
     "maximum": ("logicalTypeOptions",),
+    "pattern": ("logicalTypeOptions",),
     "unit": ("customProperties", "unit", "value"),
     "purposes": ("customProperties", "purposes", "value"),
     "data_class": ("classification",),

@@ -158,6 +158,9 @@ def _of_column(old: ContractColumn, new: ContractColumn) -> Iterator[tuple[str, 
     yield from _lists("purpose", old.purposes, new.purposes)
     yield from _limit("minimum", old.minimum, new.minimum, tighter=lambda before, now: now > before)
     yield from _limit("maximum", old.maximum, new.maximum, tighter=lambda before, now: now < before)
+    if old.pattern != new.pattern:
+        told = "the form of the text has changed" if new.pattern else "the text has no form any more"
+        yield told, Step.MAJOR if new.pattern else Step.MINOR
     yield from _meaning("rule", old.rule, new.rule)
     texts = [field for field in _COLUMN_TEXTS if getattr(old, field) != getattr(new, field)]
     if old.code_titles != new.code_titles and old.codes == new.codes:

@@ -109,7 +109,7 @@ class Relationship(Definition):
 
 
 class TypeOptions(Definition):
-    """`logicalTypeOptions`: limits of numbers; the form of months, pseudonyms and moments."""
+    """`logicalTypeOptions`: limits of numbers; the form of months, pseudonyms, moments and of texts that have one."""
 
     minimum: float | None = None
     maximum: float | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Added to the rows for validation: whole months from the month a row belongs to until it was received.
 MONTHS_LATE = "months_from_period_to_receipt"
 
-RuleKind = Literal["columns", "row_count", "not_null", "in_set", "between", "unique"]
+RuleKind = Literal["columns", "row_count", "not_null", "in_set", "matches", "between", "unique"]
 
 _RANGED = (ColumnType.MONEY, ColumnType.INT, ColumnType.LONG, ColumnType.FLOAT)
 
@@ -35,6 +35,7 @@ class Rule:
     codes: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    pattern: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} {', '.join(self.columns)}".strip()
@@ -57,6 +58,8 @@ def rules_of(contract: Contract) -> tuple[Rule, ...]:
             rules.append(Rule("not_null", (column.name,)))
         if column.codes:
             rules.append(Rule("in_set", (column.name,), codes=column.codes))
+        if column.pattern:
+            rules.append(Rule("matches", (column.name,), pattern=column.pattern))
         if column.type in _RANGED and (column.minimum is not None or column.maximum is not None):
             rules.append(Rule("between", (column.name,), minimum=column.minimum, maximum=column.maximum))
     if contract.business_key and contract.unique_per_delivery:
@@ -69,7 +72,8 @@ def rules_of(contract: Contract) -> tuple[Rule, ...]:
 
 def suite_hash(contract: Contract) -> str:
     """sha256 of the contract's version and rules."""
-    body = {"version": contract.version, "rules": [asdict(rule) for rule in rules_of(contract)]}
+    told = [{k: v for k, v in asdict(rule).items() if k != "pattern" or v} for rule in rules_of(contract)]
+    body = {"version": contract.version, "rules": told}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -95,6 +99,8 @@ def _expectation(rule: Rule, meta: dict[str, int]) -> Expectation:
             return gxe.ExpectColumnValuesToBeInSet(
                 column=rule.columns[0], value_set=list(rule.codes), meta=meta
             )
+        case "matches":
+            return gxe.ExpectColumnValuesToMatchRegex(column=rule.columns[0], regex=rule.pattern, meta=meta)
         case "between":
             return gxe.ExpectColumnValuesToBeBetween(
                 column=rule.columns[0], min_value=rule.minimum, max_value=rule.maximum, meta=meta

@@ -1,13 +1,14 @@
 """The few rows of a partition that decide its verdict.
 
 Great Expectations judges a handful of rows in milliseconds and a million in seconds. Every rule of a contract is of a form in
-which some rows speak for all: where no missing, no smallest and no largest value, no different code and no repeated key breaks a
-rule, no row does. Those rows, taken from the partition as they are, are its witness: **the witness keeps a rule exactly if the
-partition does**. Only a partition whose witness fails is judged whole, for the counts.
+which some rows speak for all: where no missing, no smallest and no largest value, no different code, no text of another form
+and no repeated key breaks a rule, no row does. Those rows, taken from the partition as they are, are its witness: **the witness
+keeps a rule exactly if the partition does**. Only a partition whose witness fails is judged whole, for the counts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -51,6 +52,20 @@ def _first_of_each_code(rule: Rule, columns: list[pa.ChunkedArray]) -> np.ndarra
     return first[:-1][first[:-1] >= 0][: len(rule.codes) + 1]
 
 
+def _first_of_another_form(rule: Rule, columns: list[pa.ChunkedArray]) -> list[int]:
+    """One text of another form breaks the rule as well as many; each different text is looked at once."""
+    encoded = columns[0].dictionary_encode()
+    encoded = encoded.unify_dictionaries() if isinstance(encoded, pa.ChunkedArray) else encoded
+    if not encoded.num_chunks:
+        return []
+    form = re.compile(rule.pattern)
+    fits = [form.fullmatch(text) is not None for text in encoded.chunk(0).dictionary.to_pylist()]
+    codes = np.concatenate([_indices(chunk) for chunk in encoded.chunks])
+    # A missing text (-1) keeps every form.
+    broken = np.flatnonzero(~np.array([*fits, True])[codes])
+    return broken[:1].tolist()
+
+
 def _indices(chunk: pa.DictionaryArray) -> np.ndarray:
     return pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
 
@@ -81,6 +96,7 @@ def _first_repeated_key(rule: Rule, columns: list[pa.ChunkedArray]) -> np.ndarra
 _DECIDING: Mapping[str, Callable[[Rule, list[pa.ChunkedArray]], Iterable[int]]] = {
     "not_null": _first_missing,
     "in_set": _first_of_each_code,
+    "matches": _first_of_another_form,
     "between": _smallest_and_largest,
     "unique": _first_repeated_key,
 }

@@ -7,23 +7,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.months import Month
 from core.purpose import Purpose
 from features.catalogue import Feature, FeatureSet
+from features.data_span import DataSpan
 from features.entitlement import ENTITLED, Entitlement
 from features.windows import PRESENCE
 
-#: Purpose, source and whether only the presence of records is told.
-_Key = tuple[Purpose, str, bool]
+#: Purpose, source, whether only the presence of records is told, and the months where consents may leave some of them out.
+_Key = tuple[Purpose, str, bool, DataSpan | None]
 
 
 @dataclass(frozen=True)
 class ConsentMask:
-    """One feature set under one entitlement, for features that serve any of `purposes`."""
+    """One feature set at one as-of month under one entitlement, for features that serve any of `purposes`."""
 
     feature_set: FeatureSet
     entitlement: Entitlement
+    as_of: Month
     purposes: frozenset[Purpose]
     _allowed: dict[_Key, np.ndarray] = field(default_factory=dict, compare=False)
+    _asked: dict[tuple[str, Purpose], list[_Key]] = field(default_factory=dict, compare=False)
 
     def cells(self, feature: Feature, subjects: slice | np.ndarray) -> np.ndarray:
         """bool per subject of the slice or of the numbers: whether the feature may be told for any of the purposes."""
@@ -43,7 +47,7 @@ class ConsentMask:
             for key in self._keys(feature, purpose)
             if key[1] == facts
         }
-        return np.logical_or.reduce([self._of(key)[subjects] for key in sorted(keys)])
+        return np.logical_or.reduce([self._of(key)[subjects] for key in keys])
 
     @property
     def features(self) -> list[Feature]:
@@ -56,32 +60,60 @@ class ConsentMask:
         return sorted({name for feature in self.features for name in _sources(feature)})
 
     def questions(self) -> Iterator[tuple[Purpose, str, np.ndarray]]:
-        """Every (purpose, facts) that these features stand on, with the reasons by subject_no."""
-        asked = {(p, name) for f in self.features for p in f.purposes & self.purposes for name in _sources(f)}
-        for purpose, facts in sorted(asked):
-            yield purpose, facts, self.entitlement.reasons(purpose, self.feature_set.facts[facts].table)
+        """Every (purpose, facts) that these features stand on, with the reasons by subject_no; whoever may not be told all of
+        them has one."""
+        asked: dict[tuple[Purpose, str], int] = {}
+        for one in self.features:
+            for key in ((p, name) for p in one.purposes & self.purposes for name in _sources(one)):
+                asked[key] = max(asked.get(key, 0), one.months_back)
+        for (purpose, facts), months_back in sorted(asked.items()):
+            table = self.feature_set.facts[facts].table
+            yield purpose, facts, self.entitlement.reasons(purpose, table, span=self._span(months_back))
+
+    @property
+    def limited(self) -> bool:
+        """Whether some consent may leave out months that some feature looks at."""
+        return any(
+            span is not None
+            for feature in self.features
+            for purpose in feature.purposes & self.purposes
+            for *_, span in self._keys(feature, purpose)
+        )
+
+    def _span(self, months_back: int) -> DataSpan:
+        return DataSpan(self.as_of.plus(1 - months_back), self.as_of, self.entitlement.cutoff_days)
 
     def _keys(self, feature: Feature, purpose: Purpose) -> list[_Key]:
-        return [(purpose, name, feature.formula in PRESENCE) for name in sorted(_sources(feature))]
+        asked = (feature.name, purpose)
+        if asked not in self._asked:
+            presence, span = feature.formula in PRESENCE, self._span(feature.months_back)
+            self._asked[asked] = [
+                (purpose, name, presence, span if self._may_bar(name, span) else None)
+                for name in sorted(_sources(feature))
+            ]
+        return self._asked[asked]
+
+    def _may_bar(self, facts: str, span: DataSpan) -> bool:
+        return self.entitlement.may_bar(self.feature_set.facts[facts].table, span)
 
     def _of(self, key: _Key) -> np.ndarray:
         if key not in self._allowed:
-            purpose, facts, presence = key
+            purpose, facts, presence, span = key
             table = self.feature_set.facts[facts].table
-            self._allowed[key] = self.entitlement.reasons(purpose, table, presence) == ENTITLED
+            self._allowed[key] = self.entitlement.reasons(purpose, table, presence, span) == ENTITLED
         return self._allowed[key]
 
 
-def stored_mask(feature_set: FeatureSet, entitlement: Entitlement) -> ConsentMask:
+def stored_mask(feature_set: FeatureSet, entitlement: Entitlement, as_of: Month) -> ConsentMask:
     """For the table that serves all purposes: a cell is there where any of its feature's purposes may see it."""
-    return ConsentMask(feature_set, entitlement, frozenset(Purpose))
+    return ConsentMask(feature_set, entitlement, as_of, frozenset(Purpose))
 
 
 def purpose_mask(
-    feature_set: FeatureSet, entitlement: Entitlement, purposes: Collection[Purpose]
+    feature_set: FeatureSet, entitlement: Entitlement, as_of: Month, purposes: Collection[Purpose]
 ) -> ConsentMask:
     """For one use."""
-    return ConsentMask(feature_set, entitlement, frozenset(purposes))
+    return ConsentMask(feature_set, entitlement, as_of, frozenset(purposes))
 
 
 def _sources(feature: Feature) -> set[str]:

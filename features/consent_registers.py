@@ -31,13 +31,18 @@ CONSENTS, SUPPRESSIONS = "consent_register", "suppression"
 #: The day of a date that isn't there.
 NO_DAY = np.datetime64("NaT", "D")
 
+#: Days of keeping where a register says nothing of it.
+FOR_EVER = np.timedelta64(365_000, "D")
+
 
 @dataclass(frozen=True)
 class Consents:
     """Consents as known at a moment, one place per consent in every array; days are datetime64[D], NaT = none.
 
-    `strength`: `core.purpose.strength` of the kind. `sources`: index into `source_sets`, which holds the source codes that a
-    consent names (None: it names none, so it holds for every source).
+    `strength`: `core.purpose.strength` of the kind. `sources`: index into `source_sets`, which holds the families of tables that
+    a consent names (None: the register says nothing of families, so it holds for every table). `data_from`, `data_to`: the first
+    and last day that records may be about; `retention_days` (timedelta64[D]): how long they may be kept; `once`: given for one
+    fetch.
     """
 
     subject_no: np.ndarray
@@ -48,6 +53,10 @@ class Consents:
     granted: np.ndarray
     valid_to: np.ndarray
     withdrawn: np.ndarray
+    data_from: np.ndarray
+    data_to: np.ndarray
+    retention_days: np.ndarray
+    once: np.ndarray
     sources: np.ndarray
     source_sets: tuple[frozenset[str] | None, ...]
 
@@ -119,6 +128,10 @@ def consents_of(rows: pa.Table) -> Consents:
         granted=days_of(rows.column("granted_at")),
         valid_to=days_of(rows.column("valid_to")),
         withdrawn=days_of(rows.column("withdrawn_at")),
+        data_from=_days_if_there(rows, "data_from"),
+        data_to=_days_if_there(rows, "data_to"),
+        retention_days=_retention(rows),
+        once=_once(rows),
         sources=sources,
         source_sets=source_sets,
     )
@@ -143,6 +156,25 @@ def suppressions_of(rows: pa.Table | None) -> pd.DataFrame:
     )
 
 
+def _days_if_there(rows: pa.Table, name: str) -> np.ndarray:
+    if name not in rows.column_names:
+        return np.full(rows.num_rows, NO_DAY)
+    return days_of(rows.column(name))
+
+
+def _retention(rows: pa.Table) -> np.ndarray:
+    if "retention_days" not in rows.column_names:
+        return np.full(rows.num_rows, FOR_EVER)
+    days = rows.column("retention_days").cast(pa.int64())
+    return pc.fill_null(days, FOR_EVER.astype(int)).to_numpy().astype("timedelta64[D]")
+
+
+def _once(rows: pa.Table) -> np.ndarray:
+    if "fetch" not in rows.column_names:
+        return np.zeros(rows.num_rows, dtype=bool)
+    return pc.fill_null(pc.equal(rows.column("fetch"), "once"), False).to_numpy()
+
+
 def days_of(column: pa.ChunkedArray) -> np.ndarray:
     """datetime64[D] of a column of dates or of moments; the day of a moment is the Chinese one."""
     missing = column.is_null().to_numpy()
@@ -156,24 +188,25 @@ def days_of(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _source_sets(rows: pa.Table) -> tuple[np.ndarray, tuple[frozenset[str] | None, ...]]:
-    """The source codes of each consent, a JSON list of texts; every different list is read once."""
+    """The families that each consent names, a JSON list of texts; every different list is read once. Rows that came before the
+    register had the column have nothing in it."""
     if "source_codes" not in rows.column_names:
         return np.zeros(rows.num_rows, dtype=np.int64), (None,)
-    coded = pc.fill_null(rows.column("source_codes"), "").combine_chunks().dictionary_encode()
+    coded = pc.fill_null(rows.column("source_codes"), "null").combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.unify_dictionaries().combine_chunks()
-    return coded.indices.to_numpy().astype(np.int64), tuple(map(_codes_named, coded.dictionary.to_pylist()))
+    return coded.indices.to_numpy().astype(np.int64), tuple(map(families_named, coded.dictionary.to_pylist()))
 
 
-def _codes_named(text: str) -> frozenset[str] | None:
+def families_named(text: str) -> frozenset[str] | None:
+    """What one text of the column names. Only `null` is taken for "every table": neither an empty list nor what can't be read."""
     try:
-        named = json.loads(text) if text.strip() else []
+        named = json.loads(text)
     except json.JSONDecodeError:
-        # What can't be read is not taken for "every source".
         return frozenset()
-    if not isinstance(named, list):
-        return frozenset()
-    return frozenset(map(str, named)) or None
+    if named is None:
+        return None
+    return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Who may be used for what: the one place that says so, for features, labels, samples, scores and lists.
 
-Consent is per purpose, may name the sources that it holds for, is of a kind, runs from a day to a day and can be taken
-back at any time (PIPL art. 13-16). Passing a platform's data to a bank needs separate consent (art. 23, domain rule L2),
-income and tax amounts written consent (L9): the contract of each table says which kind it demands. The rule works per source
-table: a subject who has agreed to social insurance but not to tax is there, with everything of the tax office missing (L1).
+Consent is per purpose, names the families of tables that it holds for (`tax`, whoever delivers it), is of a kind, runs from a
+day to a day and can be taken back at any time (PIPL art. 13-16). Passing a platform's data to a bank needs separate consent
+(art. 23, domain rule L2), income and tax amounts written consent (L9): the contract of each table says which kind it demands.
+The rule works per source table: a subject who has agreed to social insurance but not to tax is there, with everything of the tax
+office missing (L1).
 
 The registers are asked twice. *As known then*: features at a past month hold what consents known at its cutoff allowed, so
 that a past month can be made again to the bit. *For use*: whoever scores, trains or lists asks the registers as they are
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,7 @@ from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from expectations.contract import Contract
 from features.consent_registers import Consents, Registers, read_registers
+from features.data_span import DataSpan, Limits, fetched_before, outside_data, past_retention
 from features.suppression import PROFILING_SCOPES, suppressed
 
 #: Marks an entitled subject in an array of reasons; other numbers are places in REASONS.
@@ -59,11 +62,13 @@ def demand_of(contract: Contract, presence: bool = False) -> Demand:
 
 @dataclass(frozen=True)
 class Question:
-    """May it be used for `purpose` on a day, given what the table demands?"""
+    """May it be used for `purpose` on a day, given what the table demands? `span`: the months of records asked for; None asks for
+    the subject as such, whatever the months."""
 
     purpose: Purpose
     demand: Demand
     on: date
+    span: DataSpan | None = None
 
     @property
     def day(self) -> np.datetime64:
@@ -96,12 +101,29 @@ def _withdrawn(consents: Consents, _question: Question) -> np.ndarray:
 
 
 def _other_source(consents: Consents, question: Question) -> np.ndarray:
-    named = np.array([names_source(codes, question.demand.table) for codes in consents.source_sets])
+    named = np.array([names_family(codes, question.demand.table) for codes in consents.source_sets])
     return ~named[consents.sources] if len(consents) else np.zeros(0, dtype=bool)
 
 
 def _too_weak(consents: Consents, question: Question) -> np.ndarray:
     return consents.strength < strength(question.demand.kind)
+
+
+def _outside_data(consents: Consents, question: Question) -> np.ndarray:
+    span = question.span
+    return np.zeros(len(consents), dtype=bool) if span is None else outside_data(consents, span)
+
+
+def _past_retention(consents: Consents, question: Question) -> np.ndarray:
+    span = question.span
+    return (
+        np.zeros(len(consents), dtype=bool) if span is None else past_retention(consents, span, question.day)
+    )
+
+
+def _fetched_before(consents: Consents, question: Question) -> np.ndarray:
+    span = question.span
+    return np.zeros(len(consents), dtype=bool) if span is None else fetched_before(consents, span)
 
 
 #: What a consent must stand, in order. Of a subject's consents the one that gets furthest tells the reason.
@@ -110,9 +132,26 @@ PREDICATES: tuple[Predicate, ...] = (
     Predicate("expired", Bilingual(zh="授权已到期", en="Consent has run out"), _expired),
     Predicate("withdrawn", Bilingual(zh="授权已撤回", en="Consent withdrawn"), _withdrawn),
     Predicate(
-        "other_source", Bilingual(zh="授权不含该数据来源", en="Consent names other sources"), _other_source
+        "other_source",
+        Bilingual(zh="授权不含该类数据", en="Consent names other families of tables"),
+        _other_source,
     ),
     Predicate("kind_too_weak", Bilingual(zh="授权形式不足", en="Consent of too weak a kind"), _too_weak),
+    Predicate(
+        "outside_data",
+        Bilingual(zh="数据月份超出授权范围", en="Months outside the consent's range"),
+        _outside_data,
+    ),
+    Predicate(
+        "past_retention",
+        Bilingual(zh="数据超过保存期限", en="Months older than may be kept"),
+        _past_retention,
+    ),
+    Predicate(
+        "fetched_before",
+        Bilingual(zh="一次性授权已使用", en="Consent for one fetch, used already"),
+        _fetched_before,
+    ),
 )
 
 #: Every reason by name; places 1 and up are what arrays of reasons hold.
@@ -182,12 +221,24 @@ def in_force(consents: Consents, question: Question) -> pd.DataFrame:
     return youngest[["subject_no", "consent_id", "kind", "valid_to"]]
 
 
-def names_source(codes: frozenset[str] | None, table: str | None) -> bool:
-    """Whether a consent that names these codes holds for a table: by its name, or by the family before it (`tax` for
-    `tax_vat_return`). None names no source, so it holds for all."""
-    if codes is None or table is None:
-        return True
-    return any(table == code or table.startswith(code + "_") for code in codes)
+def family(table: str) -> str:
+    """The family of a table, as consents name it.
+
+    >>> family("tax_vat_return"), family("invoice")
+    ('tax', 'invoice')
+    """
+    return table.split("_", 1)[0]
+
+
+def families(contracts: Mapping[str, Contract]) -> frozenset[str]:
+    """Families that a consent may name: those of tables about subjects that need any."""
+    return frozenset(family(c.table) for c in contracts.values() if c.subjects and c.consent_kind != "none")
+
+
+def names_family(named: frozenset[str] | None, table: str | None) -> bool:
+    """Whether a consent that names these families holds for a table. None: the register says nothing of families, so it holds
+    for all; a name that is no family (a platform, a single table) holds for nothing."""
+    return named is None or table is None or family(table) in named
 
 
 def _passed(consents: Consents, question: Question) -> np.ndarray:
@@ -223,7 +274,8 @@ class Entitlement:
     """Who of one subject kind may be used for what on one day, as the registers are known at one moment.
 
     `until` is the last day of the span in which a suppression bars profiling for marketing; None: suppressions have no say, as
-    for features made as they were known then. With `earlier`, a subject must have been entitled by that one too.
+    for features made as they were known then. With `earlier`, a subject must have been entitled by that one too. A consent whose
+    range of data, days of keeping or single fetch doesn't cover a span of months doesn't count for it (`features.data_span`).
     """
 
     registers: Registers
@@ -232,25 +284,47 @@ class Entitlement:
     subjects: int
     until: date | None = None
     earlier: Entitlement | None = None
+    cutoff_days: int = CUTOFF_DAYS
     _judged: dict[tuple[Purpose, Demand], np.ndarray] = field(default_factory=dict, compare=False)
 
-    def reasons(self, purpose: Purpose, table: str, presence: bool = False) -> np.ndarray:
+    def reasons(
+        self, purpose: Purpose, table: str, presence: bool = False, span: DataSpan | None = None
+    ) -> np.ndarray:
         """int8 of shape (subjects,) by subject_no, see `judge`."""
-        return self.judged(purpose, demand_of(self.contracts[table], presence))
+        demand = demand_of(self.contracts[table], presence)
+        if span is None or not self.may_bar(table, span):
+            return self.judged(purpose, demand)
+        # Not kept: a population's answers for every span of every source would fill the memory.
+        reasons = judge(self.registers.consents, Question(purpose, demand, self.on, span), self.subjects)
+        before = self.earlier.reasons(purpose, table, presence, span) if self.earlier is not None else None
+        return self._also(purpose, reasons, before)
+
+    def may_bar(self, table: str, span: DataSpan) -> bool:
+        """Whether some consent may not cover these months of the table; costs nothing per subject."""
+        if not demand_of(self.contracts[table]).in_register or self._limits is None:
+            return False
+        barring = self._limits.may_bar(span, np.datetime64(self.on, "D"))
+        return barring or (self.earlier is not None and self.earlier.may_bar(table, span))
+
+    @cached_property
+    def _limits(self) -> Limits | None:
+        return None if self.registers.consents is None else Limits.of(self.registers.consents)
 
     def judged(self, purpose: Purpose, demand: Demand) -> np.ndarray:
         """`reasons` for a demand of one's own."""
         if (purpose, demand) not in self._judged:
             reasons = judge(self.registers.consents, Question(purpose, demand, self.on), self.subjects)
-            if purpose is Purpose.MARKETING and self.until is not None:
-                barred = suppressed(self.registers.suppressions, self.on, PROFILING_SCOPES, until=self.until)
-                numbers = barred["subject_no"].to_numpy()
-                reasons[numbers[numbers < self.subjects]] = reason_number("suppressed")
-            if self.earlier is not None:
-                before = self.earlier.judged(purpose, demand)
-                reasons = np.where(before != ENTITLED, before, reasons)
-            self._judged[purpose, demand] = reasons
+            before = self.earlier.judged(purpose, demand) if self.earlier is not None else None
+            self._judged[purpose, demand] = self._also(purpose, reasons, before)
         return self._judged[purpose, demand]
+
+    def _also(self, purpose: Purpose, reasons: np.ndarray, before: np.ndarray | None) -> np.ndarray:
+        """With what suppressions and the earlier entitlement say."""
+        if purpose is Purpose.MARKETING and self.until is not None:
+            barred = suppressed(self.registers.suppressions, self.on, PROFILING_SCOPES, until=self.until)
+            numbers = barred["subject_no"].to_numpy()
+            reasons[numbers[numbers < self.subjects]] = reason_number("suppressed")
+        return reasons if before is None else np.where(before != ENTITLED, before, reasons)
 
 
 @dataclass(frozen=True)
@@ -291,7 +365,7 @@ class Entitlements:
         schemas = {name: contract.schema() for name, contract in self.contracts.items()}
         registers = read_registers(self.store, self.state, schemas, self.kind, cutoff, until_month)
         size = SubjectRegistry(self.store, self.kind).size
-        return Entitlement(registers, self.contracts, on, size, until, earlier)
+        return Entitlement(registers, self.contracts, on, size, until, earlier, self.cutoff_days)
 
 
 def chinese_day(moment: datetime) -> date:

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sqlalchemy import select
 
 from core.clock import Clock
 from core.derivation import Partition, record_derivation, require_fresh
 from core.months import CUTOFF_DAYS, Month
 from core.purpose import Purpose
-from core.state import StateDatabase
+from core.state import Derivation, StateDatabase
 from core.table_store import RowStream, TableStore
 from expectations.contract import Contract
 from features.as_of import feature_schema, features_at
 from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask, purpose_mask, stored_mask
-from features.entitlement import ENTITLED, Entitlement, Entitlements, demand_of
+from features.entitlement import ENTITLED, PREDICATES, Entitlement, Entitlements, demand_of
 from features.fact_store import recipe_hash
 from features.ineligible import NO_ROW, Ineligible, keep
 from sources.versions import accepted_by_period
@@ -58,7 +59,7 @@ def build_features(
     inputs = _facts_in_step(store, state, feature_set, as_of)
     entitlement = entitlements.as_known_then(as_of)
     ineligible = Ineligible()
-    mask = stored_mask(feature_set, entitlement)
+    mask = stored_mask(feature_set, entitlement, as_of)
     rows, missing = write_features(store, feature_set, as_of, entitlements.cutoff_days, mask, ineligible)
     inputs += entitlement.registers.used
     recipe = feature_recipe(feature_set, entitlements.contracts)
@@ -97,10 +98,27 @@ def write_features(
 
 
 def feature_recipe(feature_set: FeatureSet, contracts: Mapping[str, Contract]) -> str:
-    """Hash of what decides a stored feature: the set, and the consent that the contracts behind it demand."""
+    """Hash of what decides a stored feature: the set, the consent that the contracts behind it demand, and the conditions that a
+    consent must stand."""
     tables = sorted({definition.table for definition in feature_set.facts.values()})
     demands = [(demand_of(contracts[table]), demand_of(contracts[table], presence=True)) for table in tables]
-    return hashlib.sha256(f"{feature_set.sha256}\n{demands}".encode()).hexdigest()
+    conditions = [predicate.reason for predicate in PREDICATES]
+    return hashlib.sha256(f"{feature_set.sha256}\n{demands}\n{conditions}".encode()).hexdigest()
+
+
+def outdated_months(
+    store: TableStore, state: StateDatabase, feature_set: FeatureSet, contracts: Mapping[str, Contract]
+) -> list[Month]:
+    """As-of months that were made once and by another recipe than today's - another catalogue, consent demanded otherwise - or
+    are
+    gone from the table since, ascending."""
+    recipe = feature_recipe(feature_set, contracts)
+    there = set(store.partitions(feature_set.table))
+    with state.session() as session:
+        made = session.execute(
+            select(Derivation.partition, Derivation.recipe_hash).where(Derivation.table == feature_set.table)
+        ).all()
+    return [Month.parse(month) for month, known in sorted(made) if known != recipe or month not in there]
 
 
 def usable_features(
@@ -115,12 +133,23 @@ def usable_features(
     Columns are those of the purpose. Cells of sources that may not be used are missing; a subject none of whose sources may be
     used, or of whom nothing is left when those that may not are gone, has no row.
     """
-    mask = purpose_mask(feature_set, use, [purpose])
-    names = [feature.name for feature in mask.features]
+    masks = [purpose_mask(feature_set, use, month, [purpose]) for month in as_of]
+    names = [feature.name for feature in masks[-1].features]
     stored = store.read(feature_set.table, [str(month) for month in as_of], ["subject_no", *names, "period"])
     frame = stored.to_pandas().rename(columns={"period": "as_of"})
-    numbers = frame["subject_no"].to_numpy(dtype=np.int64)
     ineligible = Ineligible()
+    if not any(mask.limited for mask in masks):
+        return UsableFeatures(_allowed(frame, masks[-1], purpose, ineligible), ineligible)
+    pieces = [_allowed(frame[frame["as_of"] == str(mask.as_of)], mask, purpose, ineligible) for mask in masks]
+    return UsableFeatures(pd.concat(pieces).sort_index(), ineligible)
+
+
+def _allowed(
+    frame: pd.DataFrame, mask: ConsentMask, purpose: Purpose, ineligible: Ineligible
+) -> pd.DataFrame:
+    """Rows and cells of `frame` (subject_no, as_of, features; changed in place) that a mask leaves, indexed by subject_no and
+    as_of; the rest is counted."""
+    numbers = frame["subject_no"].to_numpy(dtype=np.int64)
     best = np.full(len(numbers), ENTITLED, dtype=np.int8)
     some = np.zeros(len(numbers), dtype=bool)
     for asked, facts, reasons in mask.questions():
@@ -132,11 +161,11 @@ def usable_features(
         if not allowed.all():
             frame[feature.name] = frame[feature.name].where(allowed)
         some |= allowed
+    names = [feature.name for feature in mask.features]
     some &= (best == ENTITLED) | frame[names].notna().any(axis=1).to_numpy()
     ineligible.add(purpose, NO_ROW, best[~some])
-    ineligible.without_any = int((~some).sum())
-    usable = frame[some].set_index(["subject_no", "as_of"]).sort_index()
-    return UsableFeatures(usable, ineligible)
+    ineligible.without_any += int((~some).sum())
+    return frame[some].set_index(["subject_no", "as_of"]).sort_index()
 
 
 def _facts_in_step(

@@ -11,9 +11,15 @@ import pandas as pd
 #: A `channel` or `product` entry doesn't say which channel or product, so a ranked list respects every scope.
 SCOPES = ("all", "channel", "product", "automated_marketing")
 
+#: Refuses to be marketed to by automated decision (PIPL art. 24): on no list that a model ranks, but not beyond any approach.
+REFUSES_PROFILING = "automated_marketing"
+
+#: Scopes that keep a subject off every list, whatever orders it.
+OTHER_SCOPES = tuple(scope for scope in SCOPES if scope != REFUSES_PROFILING)
+
 #: Scopes that also bar marketing features and scores: who refuses marketing by automated decision (PIPL art. 24) isn't
 #: scored for it.
-PROFILING_SCOPES = ("all", "automated_marketing")
+PROFILING_SCOPES = ("all", REFUSES_PROFILING)
 
 
 def suppressed(

@@ -11,6 +11,7 @@ import click
 from core.definition_file import Bilingual
 from core.errors import GsceneError, Refusal
 from gscene.console import Reporter
+from gscene.contract_rebuild import rebuild
 from gscene.options import json_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +46,7 @@ def contracts() -> None:
       gscene contracts check                        does every change carry the version it needs?
       gscene contracts diff util_bill               what has changed since it was published
       gscene contracts publish                      record the contracts as they are now
+      gscene contracts rebuild util_bill --by ...   make its raw rows anew after a major version
       gscene contracts page --out dictionary.html   the dictionary as one page, zh and en
     """
 
@@ -259,6 +261,9 @@ def page(out: Path, folder: Path | None, as_json: bool) -> None:
     loaded = load_contracts(folder or FOLDER)
     reporter.results({"page": str(write_page(loaded, load_adapters().values(), out))})
     reporter.finish()
+
+
+contracts.add_command(rebuild)
 
 
 def _places(folder: Path | None, published: Path | None) -> tuple[Path, Path]:

@@ -82,6 +82,12 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
     reporter.say(f"As of {month} / 观察月 {month}")
     done = bring_up_to_date(workplace, month)
     tell_deliveries(workplace, reporter)
+    for table, months in done.made_anew.items():
+        told = f"{len(months)} months, {months[0]} to {months[-1]}"
+        reporter.say(
+            f"{table}: its definition has changed; {told} were made anew. / 定义已变更，已重新计算 {len(months)} 个月"
+        )
+        reporter.result.setdefault("made_anew", {})[table] = [str(each) for each in months]
     for name, reason in done.untrained.items():
         reporter.say(f"Not trained / 未训练: {reason}")
         reporter.result.setdefault("untrained", {})[name] = reason

@@ -21,6 +21,7 @@ COLUMNS = (
     "consent_id",
     "risk_consent",
     "suppressed",
+    "refuses_profiling",
     "holds_product",
     "last_contact",
     "live_lead",
@@ -50,20 +51,23 @@ def assemble(
     holders: Collection[int] = (),
     contacts: pd.DataFrame | None = None,
     live_leads: Collection[int] = (),
+    refusing: Collection[int] = (),
 ) -> pd.DataFrame:
     """One row per row of `subjects` (subject_no, subject_id), in its order, with the columns in `COLUMNS`.
 
     Each input has one row per subject_no at most: `acquisition` (propensity or uplift), `marketing_consent` and `risk_consent`
-    (from `leads.consent`), `suppressions` (from `features.suppression.suppressed`), `branches` (branch_id), `risk`
-    (pd, grade), `contacts` (last_contact, the last day on which any campaign approached the subject). `holders` have one of
-    the policy's holder products; `live_leads` stand on another list that hasn't expired. A risk score of a subject without
-    risk consent is dropped here, so that nothing further on can see it. Grade and PD stay missing without a risk gate.
+    (from `leads.consent`), `suppressions` (from `features.suppression.suppressed`), `branches` (branch_id), `risk` (pd, grade),
+    `contacts` (last_contact, the last day on which any campaign approached the subject). `holders` have one of the policy's
+    holder products; `live_leads` stand on another list that hasn't expired; `refusing`: subjects who refuse marketing by
+    automated decision, but not all of it. Scores of these, and a risk score without risk consent, are dropped here, so that
+    nothing further on can see them. Grade and PD stay missing without a risk gate.
     """
     frame = subjects[["subject_no", "subject_id"]].reset_index(drop=True)
     frame = _join(frame, branches, ["branch_id"])
     frame = _join(frame, marketing_consent, ["consent_id"])
     frame["risk_consent"] = _among(frame, () if risk_consent is None else risk_consent["subject_no"])
     frame["suppressed"] = _among(frame, suppressions["subject_no"])
+    frame["refuses_profiling"] = _among(frame, refusing)
     frame["holds_product"] = _among(frame, holders)
     frame["live_lead"] = _among(frame, live_leads)
     frame = _join(frame, _or_empty(contacts, ["last_contact"]), ["last_contact"])
@@ -77,10 +81,11 @@ def assemble(
     numbers = ["propensity", "uplift", "pd", "grade"]
     frame[numbers] = frame[numbers].astype("float64")
     frame.loc[~frame["risk_consent"], ["pd", "grade"]] = float("nan")
+    frame.loc[frame["refuses_profiling"], numbers] = float("nan")
     frame["expected_value"] = expected_value(frame, policy)
-    ids = frame["subject_id"].tolist()
-    frame["campaign_holdout"] = campaign_holdout(key, campaign_id, ids, policy.holdout.campaign_share)
-    frame["global_holdout"] = global_holdout(key, on, ids, policy.holdout.global_share)
+    who, shares = (policy.subject, frame["subject_no"].tolist()), policy.holdout
+    frame["campaign_holdout"] = campaign_holdout(key, campaign_id, *who, shares.campaign_share)
+    frame["global_holdout"] = global_holdout(key, on, *who, shares.global_share)
     return frame[["subject_no", "subject_id", *COLUMNS]]
 
 

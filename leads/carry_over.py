@@ -6,7 +6,6 @@ subject that ever stood in either register is asked for, ended entries too: what
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.consent_registers import families_named
 from sources.migration.crosswalk import Crosswalk
 from sources.migration.finding import ParityFinding, Verdict, judged
 
@@ -68,32 +68,39 @@ def register_kept(kind: str, register: str, old: Collection[int], new: Collectio
 
 @dataclass(frozen=True)
 class ConsentBasis:
-    """What becomes of consents at the change of controller, as counts: they name no platform of either side; they hold for the
-    new one; they name only an old one, whose consents don't."""
+    """What consents hold for at the change of platform, as counts: they cover a migrated table, whoever delivers it; they cover
+    other families only; they name no family at all, as registers from before contract 3.0.0 may (a platform, a single table)."""
 
-    unnamed: int
-    hold: int
-    lapse: int
+    cover: int
+    other: int
+    meaningless: int
 
 
-def consent_basis(consents: pa.Table, old: Collection[str], holding: Collection[str]) -> ConsentBasis:
-    """Counts of consents by what they name in `source_codes` (a JSON list; missing: all sources). `holding`: codes that let the
-    new side's data be used. A consent that names an old platform and none of these has no basis with the new controller: it isn't
-    copied, it lapses."""
+def consent_basis(consents: pa.Table, migrated: Collection[str], known: Collection[str]) -> ConsentBasis:
+    """Counts of consents by the families that they name in `source_codes`; nothing there: all families. `migrated`: families of
+    the tables that change platform; `known`: all that there are."""
+    counts = {"cover": 0, "other": 0, "meaningless": 0}
     if "source_codes" not in consents.column_names:
         return ConsentBasis(consents.num_rows, 0, 0)
-    told = consents.column("source_codes").combine_chunks().value_counts()
-    counts = {"unnamed": 0, "hold": 0, "lapse": 0}
-    for entry in told:
+    for entry in consents.column("source_codes").combine_chunks().value_counts():
         text, rows = entry["values"].as_py(), entry["counts"].as_py()
-        named = set(json.loads(text)) if text else set()
-        counts["hold" if named & set(holding) else "lapse" if named & set(old) else "unnamed"] += rows
+        named = families_named("null" if text is None else text)
+        if named is None or named & set(migrated):
+            counts["cover"] += rows
+        else:
+            counts["other" if named & set(known) else "meaningless"] += rows
     return ConsentBasis(**counts)
 
 
-def lapsing_consents(kind: str, basis: ConsentBasis) -> ParityFinding:
-    """PC15, told beside: consents that name only an old platform lapse with it. A warning that whoever signs must name."""
-    total = basis.unnamed + basis.hold + basis.lapse
-    counts = {"consents": total, "hold": basis.hold, "lapse": basis.lapse}
-    verdict = Verdict.WARN if basis.lapse else Verdict.PASS
-    return ParityFinding("PC15", kind, "consents_lapse", verdict, float(basis.lapse), high=0.0, counts=counts)
+def meaningless_consents(kind: str, basis: ConsentBasis) -> ParityFinding:
+    """PC15, told beside: consents that name no family of tables let nothing be used, on either platform. A warning that whoever
+    signs must name."""
+    counts = {
+        "consents": basis.cover + basis.other + basis.meaningless,
+        "cover": basis.cover,
+        "of_no_family": basis.meaningless,
+    }
+    verdict = Verdict.WARN if basis.meaningless else Verdict.PASS
+    return ParityFinding(
+        "PC15", kind, "consents_of_no_family", verdict, float(basis.meaningless), high=0.0, counts=counts
+    )

@@ -40,12 +40,22 @@ def no_marketing_consent() -> Rule:
 
 
 def suppressed() -> Rule:
-    """Refused, complained, deceased, ... - whatever the consent says."""
+    """Refused all approach, complained, deceased, ... - whatever the consent says."""
     return Rule(
         "suppressed",
         Bilingual(zh="在禁止营销名单中", en="Suppressed"),
         ("suppressed",),
         lambda c: c["suppressed"],
+    )
+
+
+def refuses_profiling() -> Rule:
+    """Refuses marketing by automated decision: on no list that a model ranks (PIPL art. 24, `leads.non_personalised`)."""
+    return Rule(
+        "refuses_profiling",
+        Bilingual(zh="拒绝自动化决策营销", en="Refuses marketing by automated decision"),
+        ("refuses_profiling",),
+        lambda c: c["refuses_profiling"],
     )
 
 
@@ -152,14 +162,7 @@ def in_campaign_holdout() -> Rule:
 
 def standard_rules(policy: LeadPolicy, on: date) -> list[Rule]:
     """The rules of a policy on a day, in the order of the module's docstring."""
-    rules = [
-        no_marketing_consent(),
-        suppressed(),
-        no_branch(),
-        product_holder(),
-        contacted_recently(on, policy.contact.cool_off_days),
-        live_lead(),
-    ]
+    rules = [no_marketing_consent(), suppressed(), refuses_profiling(), *_relation(policy, on)]
     if policy.risk_gate is not None:
         rules.append(no_risk_consent())
     rules.append(unscored())
@@ -168,6 +171,26 @@ def standard_rules(policy: LeadPolicy, on: date) -> list[Rule]:
     if policy.minimum_value_amt is not None:
         rules.append(below_value(policy.minimum_value_amt))
     return [*rules, in_global_holdout(), in_campaign_holdout()]
+
+
+def rules_without_model(policy: LeadPolicy, on: date) -> list[Rule]:
+    """What holds in the arm in which no model has a say: none of these rules looks at a score."""
+    return [
+        no_marketing_consent(),
+        suppressed(),
+        *_relation(policy, on),
+        in_global_holdout(),
+        in_campaign_holdout(),
+    ]
+
+
+def _relation(policy: LeadPolicy, on: date) -> list[Rule]:
+    return [
+        no_branch(),
+        product_holder(),
+        contacted_recently(on, policy.contact.cool_off_days),
+        live_lead(),
+    ]
 
 
 def exclusion_reasons(candidates: pd.DataFrame, rules: Sequence[Rule]) -> pd.Series:

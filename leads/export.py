@@ -180,6 +180,7 @@ def _manifest(leads: LeadList, folder: Path) -> bytes:
         "purpose": "marketing",
         "subject": str(leads.subject),
         "rows": len(leads.rows),
+        "rows_by_arm": {arm: int(rows) for arm, rows in sorted(leads.rows["arm"].value_counts().items())},
         "generated_at": leads.generated_at.isoformat(timespec="seconds"),
         "policy_sha256": leads.policy_sha256,
         "model_version": leads.model_version,

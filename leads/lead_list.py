@@ -18,6 +18,7 @@ from core.errors import GsceneError
 from core.subject import SubjectKind
 from leads.eligibility import Rule, exclusion_reasons, standard_rules, waterfall
 from leads.keyed_hash import LeadKey
+from leads.non_personalised import NON_PERSONALISED, RANKED, drawn_in_branch, inside_arm
 from leads.policy import LeadPolicy
 from leads.selection import one_per_subject, rank_in_branch, within_capacity, would_be_listed
 from leads.value import bands
@@ -29,6 +30,7 @@ FIELDS: dict[str, Bilingual] = {
     "lead_token": Bilingual(zh="客户令牌", en="Lead token"),
     "subject_type": Bilingual(zh="客户类型", en="Subject type"),
     "product_cd": Bilingual(zh="产品代码", en="Product"),
+    "arm": Bilingual(zh="名单分组", en="Arm"),
     "branch_id": Bilingual(zh="网点", en="Branch"),
     "priority_rank": Bilingual(zh="网点内优先级", en="Rank in branch"),
     "propensity_band": Bilingual(zh="意向等级", en="Propensity band"),
@@ -53,12 +55,14 @@ _SUBJECT_TYPE = {SubjectKind.RESIDENT: "N", SubjectKind.ENTERPRISE: "E"}
 
 @dataclass(frozen=True)
 class LeadList:
-    """One list. `rows` and `waitlist` have the columns of `FIELDS`; `rows` alone is exported.
+    """One list. `rows` and `waitlist` have the columns of `FIELDS`; `rows` alone is exported: the ranked leads, then those of the
+    non-personalised arm, which have neither bands nor sentences nor a model version.
 
-    `waterfall`: reason, zh, en, excluded, remaining, from all candidates down to the listed. `assignments` (internal, never
-    exported): subject_no, arm {treat, waitlist, control, control_below_cut, global_holdout}, prob (chance of not being held
-    out of this campaign), assigned_date, lead_id and expires_on (missing outside treat). `control` holds those of the campaign's
-    holdout that would have been listed; the effect is treat against control.
+    `waterfall`: reason, zh, en, excluded, remaining, from all candidates down to the ranked leads. `arms`: rows by arm, and how
+    many of the non-personalised one found no room. `assignments` (internal, never exported): subject_no, arm {treat, waitlist,
+    control, control_below_cut, global_holdout, non_personalised, non_personalised_waitlist}, prob (chance of not being held out
+    of this campaign), assigned_date, lead_id and expires_on (missing where nobody is approached). `control` holds those of the
+    campaign's holdout that would have been listed; the effect is treat against control.
     """
 
     campaign_id: str
@@ -70,6 +74,7 @@ class LeadList:
     rows: pd.DataFrame
     waitlist: pd.DataFrame
     waterfall: pd.DataFrame
+    arms: Mapping[str, int]
     assignments: pd.DataFrame
 
 
@@ -108,6 +113,8 @@ def build_list(
     listed, waiting = ranked[inside], ranked[~inside]
     held_out = one_per_subject(candidates[reasons == "campaign_holdout"])
     comparable = would_be_listed(held_out, listed, capacity, policy.leads_per_branch)
+    drawn = drawn_in_branch(candidates, policy, on, key, campaign_id)
+    fits = inside_arm(drawn, policy, capacity)
 
     stamp: dict[str, str | date] = {
         "campaign_id": campaign_id,
@@ -120,10 +127,16 @@ def build_list(
         "list_version": list_version,
         "generated_at": generated_at,
     }
-    rows = _rows(listed, policy, key, why_now, stamp)
+    ranked_rows = _rows(listed, policy, key, why_now, stamp)
+    drawn_rows = _impersonal(drawn[fits], key, stamp)
+    together = [part for part in (ranked_rows, drawn_rows) if len(part)] or [ranked_rows]
     assignments = pd.concat(
         [
-            _arm(listed, "treat", policy, on, rows["lead_id"].tolist(), stamp["expires_on"]),
+            _arm(listed, "treat", policy, on, ranked_rows["lead_id"].tolist(), stamp["expires_on"]),
+            _arm(
+                drawn[fits], NON_PERSONALISED, policy, on, drawn_rows["lead_id"].tolist(), stamp["expires_on"]
+            ),
+            _arm(drawn[~fits], f"{NON_PERSONALISED}_waitlist", policy, on),
             _arm(waiting, "waitlist", policy, on),
             _arm(held_out[comparable], "control", policy, on),
             _arm(held_out[~comparable], "control_below_cut", policy, on),
@@ -138,9 +151,10 @@ def build_list(
         policy_sha256=policy.sha256,
         model_version=model_version,
         generated_at=generated_at,
-        rows=rows,
+        rows=pd.concat(together, ignore_index=True),
         waitlist=_rows(waiting, policy, key, why_now, stamp),
         waterfall=_to_the_listed(waterfall(reasons, rules), len(ranked), len(listed)),
+        arms={RANKED: len(listed), NON_PERSONALISED: int(fits.sum()), "over_capacity": int((~fits).sum())},
         assignments=assignments,
     )
 
@@ -152,29 +166,41 @@ def _rows(
     why_now: pd.DataFrame | None,
     stamp: Mapping[str, str | date],
 ) -> pd.DataFrame:
-    ids = ranked["subject_id"].tolist()
-    in_campaign = [f"{stamp['campaign_id']}|{stamp['valid_from']}|{subject_id}" for subject_id in ids]
-    frame = pd.DataFrame(
-        {
-            "subject_no": ranked["subject_no"].to_numpy(),
-            "lead_id": _texts("L" + text for text in key.tokens("lead_id", in_campaign, 20)),
-            "lead_token": _texts(key.tokens("lead_token", ids)),
-            "branch_id": _texts(ranked["branch_id"]),
-            "priority_rank": ranked["priority_rank"].to_numpy("int32"),
-            "propensity_band": bands(ranked[policy.basis].to_numpy("float64"), policy.bands.propensity),
-            "expected_value_band": bands(
-                ranked["expected_value"].to_numpy("float64"), policy.bands.expected_value
-            ),
-            "opt_out_ref": _texts("X" + text for text in key.tokens("opt_out", in_campaign, 20)),
-            "consent_id": _texts(ranked["consent_id"]),
-        }
-    ).assign(**stamp)
+    frame = _stamped(ranked, key, stamp).assign(
+        arm=RANKED,
+        propensity_band=bands(ranked[policy.basis].to_numpy("float64"), policy.bands.propensity),
+        expected_value_band=bands(ranked["expected_value"].to_numpy("float64"), policy.bands.expected_value),
+    )
     if why_now is None:
         frame = frame.assign(why_now_zh="", why_now_en="")
     else:
         frame = frame.merge(why_now, on="subject_no", how="left", validate="one_to_one")
         frame = frame.fillna({"why_now_zh": "", "why_now_en": ""})
     return frame[list(FIELDS)]
+
+
+def _impersonal(drawn: pd.DataFrame, key: LeadKey, stamp: Mapping[str, str | date]) -> pd.DataFrame:
+    """Rows of the non-personalised arm: nothing on them comes from a model or from the subject's records."""
+    personal = ("propensity_band", "expected_value_band", "why_now_zh", "why_now_en", "model_version")
+    frame = _stamped(drawn, key, stamp).assign(arm=NON_PERSONALISED, **dict.fromkeys(personal, ""))
+    return frame[list(FIELDS)]
+
+
+def _stamped(members: pd.DataFrame, key: LeadKey, stamp: Mapping[str, str | date]) -> pd.DataFrame:
+    """What rows of both arms have, beside subject_no."""
+    ids = members["subject_id"].tolist()
+    in_campaign = [f"{stamp['campaign_id']}|{stamp['valid_from']}|{subject_id}" for subject_id in ids]
+    return pd.DataFrame(
+        {
+            "subject_no": members["subject_no"].to_numpy(),
+            "lead_id": _texts("L" + text for text in key.tokens("lead_id", in_campaign, 20)),
+            "lead_token": _texts(key.tokens("lead_token", ids)),
+            "branch_id": _texts(members["branch_id"]),
+            "priority_rank": members["priority_rank"].to_numpy("int32"),
+            "opt_out_ref": _texts("X" + text for text in key.tokens("opt_out", in_campaign, 20)),
+            "consent_id": _texts(members["consent_id"]),
+        }
+    ).assign(**stamp)
 
 
 def _texts(values: Iterable[str]) -> pd.Series:

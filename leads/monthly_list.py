@@ -29,16 +29,20 @@ from expectations.receipts import require_receipts
 from features.catalogue import FeatureSet
 from features.entitlement import Demand, Entitlement, Entitlements
 from features.feature_store import usable_features
-from features.suppression import suppressed
+from features.suppression import OTHER_SCOPES, REFUSES_PROFILING, suppressed
 from leads.candidates import assemble
 from leads.consent import may_be_approached, not_barred
 from leads.keyed_hash import LeadKey
 from leads.lead_list import LeadList, build_list
+from leads.non_personalised import NON_PERSONALISED
 from leads.policy import LeadPolicy
 from leads.publication import publish
 from leads.talking_points import FOLDER as PHRASES
 from leads.talking_points import load_phrases, talking_points
 from sources.versions import resolver
+
+#: Arms of assignments whose subjects stand on the list.
+APPROACHED = ("treat", NON_PERSONALISED)
 
 #: Share of a firm's approaches that end in a loan where no campaign has been run yet; the middle of what 4-6 % loans keep.
 UNTESTED_PROPENSITY = 0.10
@@ -60,13 +64,14 @@ ASSIGNMENTS = pa.schema(
 
 @dataclass(frozen=True)
 class Listed:
-    """A published list: where it lies, rows on it and on the waiting list, held out, and reasons with counts in order."""
+    """A published list: where it lies, rows on it, held out, reasons with counts in order, and rows by arm."""
 
     list_version: str
     folder: Path
     rows: int
     held_out: int
     waterfall: list[dict[str, object]]
+    arms: Mapping[str, int]
     repeated: bool = False
 
 
@@ -123,7 +128,7 @@ def list_monthly(
     if leads.rows.empty:
         with state.session() as session:
             audit.record(session, clock, "leads", "leads.empty", version, {"candidates": int(registry.size)})
-        return Listed(version, settings.out, 0, 0, _steps(leads))
+        return Listed(version, settings.out, 0, 0, _steps(leads), leads.arms)
     used = [*knowledge.used, *((t, str(as_of)) for t in (scores.risk, scores.acquisition) if t is not None)]
     _publish(leads, policy, as_of, used, store, state, settings, registry, clock)
     with state.session() as session:
@@ -211,7 +216,7 @@ def write_vault(file: Path, leads: LeadList, registry: SubjectRegistry) -> None:
 
     Whoever holds a list can't tell who is on it; whoever holds this file can. It never lies beside the list.
     """
-    listed = leads.assignments[leads.assignments["arm"] == "treat"]
+    listed = leads.assignments[leads.assignments["arm"].isin(APPROACHED)]
     codes = registry.provider_codes(listed["subject_no"].to_numpy(dtype=np.int32)).to_pylist()
     code_of = dict(zip(listed["lead_id"], codes, strict=True))
     rows = leads.rows[["lead_id", "lead_token"]].assign(provider_code=leads.rows["lead_id"].map(code_of))
@@ -256,7 +261,8 @@ def _candidates(
         subjects, policy, campaign_id=campaign, on=on, key=key,
         acquisition=acquired[["subject_no", "pd"]].rename(columns={"pd": "propensity"}),
         marketing_consent=consent, risk_consent=risk_consent,
-        suppressions=_suppressions(knowledge, on),
+        suppressions=_suppressions(knowledge, on, OTHER_SCOPES),
+        refusing=_suppressions(knowledge, on, [REFUSES_PROFILING])["subject_no"].tolist(),
         branches=branches, risk=risk, holders=_holders(knowledge), contacts=_contacts(knowledge),
         live_leads=_live(store, policy, as_of, on),
     )  # fmt: skip
@@ -282,11 +288,11 @@ def _consents(knowledge: Knowledge, everyone: pd.DataFrame, on: date) -> tuple[p
     return given[0], given[1]
 
 
-def _suppressions(knowledge: Knowledge, on: date) -> pd.DataFrame:
-    """Suppressed as known at the month's cutoff or as known now."""
+def _suppressions(knowledge: Knowledge, on: date, scopes: Collection[str]) -> pd.DataFrame:
+    """Suppressed under one of these scopes as known at the month's cutoff or as known now."""
     use = knowledge.use
-    then = suppressed((use.earlier or use).registers.suppressions, on)
-    now = suppressed(use.registers.suppressions, on, until=use.until)
+    then = suppressed((use.earlier or use).registers.suppressions, on, scopes)
+    now = suppressed(use.registers.suppressions, on, scopes, until=use.until)
     return pd.concat([then, now]).drop_duplicates("subject_no").sort_values("subject_no", ignore_index=True)
 
 
@@ -350,7 +356,7 @@ def _live(store: TableStore, policy: LeadPolicy, as_of: Month, on: date) -> Coll
         ]
         if months:
             rows = store.read(table, months, columns=["subject_no", "arm", "expires_on"]).to_pandas()
-            listed = rows[rows["arm"] == "treat"]
+            listed = rows[rows["arm"].isin(APPROACHED)]
             live |= set(
                 listed.loc[pd.to_datetime(listed["expires_on"]) >= pd.Timestamp(on), "subject_no"].tolist()
             )
@@ -363,7 +369,13 @@ def _listed(
     arms = store.read(lead_table(policy), [str(as_of)], columns=["arm"]).column("arm").to_pylist()
     held_out = sum(arm in ("control", "control_below_cut", "global_holdout") for arm in arms)
     return Listed(
-        known.list_version, Path(known.folder), known.rows, held_out, list(known.waterfall["steps"]), repeated
+        known.list_version,
+        Path(known.folder),
+        known.rows,
+        held_out,
+        list(known.waterfall["steps"]),
+        dict(known.waterfall.get("arms", {})),
+        repeated,
     )
 
 

@@ -62,6 +62,12 @@ class Holdout(Definition):
     global_share: Annotated[float, Field(gt=0, le=0.5)]
 
 
+class NonPersonalised(Definition):
+    """The arm for those who refuse marketing by automated decision: the same offer, in an order drawn at random."""
+
+    leads_per_branch: Annotated[int, Field(ge=1)]
+
+
 class BandThresholds(Definition):
     """Lower limits of bands A to D; what lies below the last is E."""
 
@@ -81,7 +87,8 @@ class LeadPolicy(Definition):
 
     `consent_basis`: `register` lists only subjects with a consent in the register; `ask_first` is for feeds without a register,
     under the subject's own query authorisation: every row says so, and nothing is offered before consent is given. Whoever has
-    withdrawn is on no list under either. A consent as strong as the weakest of `consent_kinds` will do.
+    withdrawn is on no list under either. A consent as strong as the weakest of `consent_kinds` will do. `non_personalised`:
+    without it those who refuse marketing by automated decision aren't approached at all.
     """
 
     policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -102,6 +109,7 @@ class LeadPolicy(Definition):
     contact: Contact
     holdout: Holdout
     leads_per_branch: Annotated[int, Field(ge=0)]
+    non_personalised: NonPersonalised | None = None
     bands: BandThresholds
 
     @model_validator(mode="after")

@@ -40,7 +40,10 @@ def publish(
                 folder=str(exported.folder),
                 sha256=exported.sha256,
                 policy_sha256=leads.policy_sha256,
-                waterfall={"steps": json.loads(leads.waterfall.to_json(orient="records", force_ascii=False))},
+                waterfall={
+                    "steps": json.loads(leads.waterfall.to_json(orient="records", force_ascii=False)),
+                    "arms": dict(leads.arms),
+                },
                 generated_at=leads.generated_at,
             )
         )

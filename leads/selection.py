@@ -21,9 +21,10 @@ def one_per_subject(eligible: pd.DataFrame) -> pd.DataFrame:
 def rank_in_branch(eligible: pd.DataFrame, key: LeadKey, campaign_id: str) -> pd.DataFrame:
     """Sorted by branch_id and falling expected value, with `priority_rank` 1..n inside the branch.
 
-    Equal values are ordered by a keyed hash: an order by id would favour the same subjects in every campaign.
+    Equal values are ordered by a keyed hash of the number, which a change of pseudonyms leaves alone: an order by id would favour
+    the same subjects in every campaign.
     """
-    texts = [f"{campaign_id}|{subject_id}" for subject_id in eligible["subject_id"]]
+    texts = [f"{campaign_id}|{number}" for number in eligible["subject_no"]]
     ranked = eligible.assign(_tie=key.tokens("tie", texts))
     ranked = ranked.sort_values(
         ["branch_id", "expected_value", "_tie"], ascending=[True, False, True], kind="stable"

@@ -6,7 +6,7 @@ The order of Dagster runs that a person would start by hand; each is a run of it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from core.subject import TableOwner
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
 from features.fact_store import recipe_hash
+from features.feature_store import outdated_months
 from models.definition import ModelDefinition
 from models.monthly_labels import source_tables
 from models.monthly_training import vintages_of
@@ -31,11 +32,13 @@ from sources.versions import accepted_by_period
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What was brought up to date: models trained and scored, lists made; and why a model couldn't be trained, by name."""
+    """What was brought up to date: models trained and scored, lists made; why a model couldn't be trained, by name; and as-of
+    months whose features were made anew because their definition had changed, by feature table."""
 
     models: list[str]
     lists: list[str]
     untrained: dict[str, str]
+    made_anew: dict[str, list[Month]] = field(default_factory=dict)
 
 
 def take_in_waiting(workplace: Workplace) -> None:
@@ -117,6 +120,7 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
             f"{workplace.settings.home} holds no delivered rows that a model could learn from.",
             "Bring deliveries first: gscene demo, or gscene run --sme-invoices DIR.",
         )
+    made_anew = make_features_anew(workplace)
     _vintages(workplace, models, as_of)
     untrained: dict[str, str] = {}
     for model in models:
@@ -138,7 +142,31 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     ]
     if lists:
         launch(workplace, [asset_key("leads", kind, name) for name, kind in lists], as_of, as_of)
-    return CaughtUp(list(scored), [name for name, _ in lists], untrained)
+    return CaughtUp(list(scored), [name for name, _ in lists], untrained, made_anew)
+
+
+def make_features_anew(workplace: Workplace) -> dict[str, list[Month]]:
+    """Every as-of month whose features were made by another definition, as it was known then; returns them by feature table.
+
+    A month that an interrupted run left undone keeps the record of its old definition, so the next run finds it again.
+    """
+    found: dict[str, list[Month]] = {}
+    for feature_set in workplace.blueprint.feature_sets.values():
+        contracts = workplace.blueprint.contracts
+        months = outdated_months(workplace.store, workplace.state, feature_set, contracts)
+        if months:
+            found[feature_set.table] = months
+            key = asset_key("features", feature_set.subject, feature_set.name)
+            for first, last in _spans(months):
+                launch(workplace, [key], first, last)
+    return found
+
+
+def _spans(months: Sequence[Month]) -> list[tuple[Month, Month]]:
+    """Runs of months without a gap, each as its first and last."""
+    starts = [month for month in months if month.plus(-1) not in months]
+    ends = [month for month in months if month.plus(1) not in months]
+    return list(zip(starts, ends, strict=True))
 
 
 def _has_sources(workplace: Workplace, model: ModelDefinition) -> bool:

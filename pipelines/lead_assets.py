@@ -51,7 +51,8 @@ def lead_asset(
                 store=workplace.store, state=workplace.state, settings=workplace.settings,
                 registry=workplace.registry(policy.subject), clock=workplace.clock,
             )  # fmt: skip
-            told: dict[str, Any] = numbers({"leads": listed.rows, "held_out": listed.held_out})
+            arms = {f"arm_{arm}": rows for arm, rows in listed.arms.items()}
+            told: dict[str, Any] = numbers({"leads": listed.rows, "held_out": listed.held_out} | arms)
             steps = [
                 [step["reason"], step["zh"], step["excluded"], step["remaining"]] for step in listed.waterfall
             ]

@@ -20,11 +20,12 @@ from core.purpose import Purpose
 from core.state import ParityCheck
 from core.subject import SubjectKind
 from features.catalogue import FeatureSet
+from features.entitlement import families, family
 from features.feature_parity import FactsBeside, feature_parity, features_of, fold_known_rows
 from leads.carry_over import (
     carry_over,
     consent_basis,
-    lapsing_consents,
+    meaningless_consents,
     protected_subjects,
     register_kept,
 )
@@ -293,8 +294,9 @@ class Parity:
         if raw[1] is not None:
             schema = self.workplace.blueprint.schemas["consent_register"]
             standing = resolver(schema, self.workplace.state, f"raw/{kind}/consent_register")(raw[1], self.at)
-            basis = consent_basis(standing, self.definition.old_sources, self.definition.consented_sources)
-            found.append(lapsing_consents(str(kind), basis))
+            migrated = {family(table.table) for table in self.definition.tables}
+            basis = consent_basis(standing, migrated, families(self.workplace.blueprint.contracts))
+            found.append(meaningless_consents(str(kind), basis))
         return found
 
     def _register(self, table: str) -> pa.Table | None:

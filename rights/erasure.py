@@ -30,6 +30,7 @@ from rights.erase_files import (
     erase_from_vault,
     recall_lists,
 )
+from rights.erase_quarantine import forget_held_rows
 from rights.erase_tables import erase_from_tables
 from rights.installation import Installation
 from rights.search import files_naming
@@ -185,7 +186,8 @@ def _scores(case: _Case, _known: Erasure) -> dict[str, int]:
 
 
 def _archive(case: _Case, _known: Erasure) -> dict[str, int]:
-    return redact_archive(case.home, case.subject) | erase_delivered_copies(case.home)
+    told = redact_archive(case.home, case.subject) | forget_held_rows(case.home)
+    return told | erase_delivered_copies(case.home)
 
 
 def _tables(case: _Case, _known: Erasure) -> dict[str, int]:

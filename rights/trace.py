@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import delete, select
 
 from core.state import LeadList, ModelMark, ModelVersion, Recall
+from leads.monthly_list import APPROACHED
 from models.monthly_labels import label_table
 from rights.installation import Installation
 from rights.subject import KnownSubject, rows_about
@@ -40,7 +42,7 @@ def listed_leads(home: Installation, subject: KnownSubject) -> list[ListedLead]:
         for file in home.store.files(table):
             campaign = f"{table.rsplit('/', 1)[1]}-{file.parent.name.split('=', 1)[1]}"
             rows = rows_about(home.store.open(file), number)
-            treated = rows.filter(pc.equal(rows.column("arm"), "treat"))
+            treated = rows.filter(pc.is_in(rows.column("arm"), value_set=pa.array(APPROACHED)))
             if campaign in versions:
                 found += [
                     ListedLead(versions[campaign], campaign, lead)

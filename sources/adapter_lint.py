@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def misfits(adapter: Adapter, column: Column, rule: Reading) -> list[str]:
         (has_subject_columns and rule.has_codes, f"{name} is a subject and takes no `codes`"),
         (
             rule.constant is not None and not _fits(rule.constant, column),
-            f"the constant of {name} isn't a {kind}",
+            f"the constant of {name} isn't a {kind}" + (" of the contract's form" if column.pattern else ""),
         ),
     ]  # fmt: skip
     return [message for fails, message in checks if fails]
@@ -162,7 +163,9 @@ def _fits(constant: Any, column: Column) -> bool:
         return isinstance(constant, bool)
     if column.type in (ColumnType.INT, ColumnType.LONG):
         return isinstance(constant, int) and not isinstance(constant, bool)
-    return column.type in (ColumnType.STRING, ColumnType.MONTH) and isinstance(constant, str)
+    if not isinstance(constant, str) or column.type not in (ColumnType.STRING, ColumnType.MONTH):
+        return False
+    return not column.pattern or re.fullmatch(column.pattern, constant) is not None
 
 
 def types_of(adapter: Adapter, schema: TableSchema) -> dict[str, ColumnType]:

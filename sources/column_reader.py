@@ -6,6 +6,7 @@ many rows have it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -170,6 +171,8 @@ class ColumnReader:
             other = pc.fill_null(pc.not_equal(read.values, str(self.period)), False)
             faults[other.to_numpy(zero_copy_only=False).astype(bool)] = Reason.OTHER_PERIOD
         faults[(faults == Reason.GOOD) & outside(column, read.values)] = Reason.OUT_OF_RANGE
+        if column.pattern:
+            faults[(faults == Reason.GOOD) & _of_another_form(column, read.values)] = Reason.OTHER_FORM
         self._judge_absence(column, rule, read, faults)
         return ReadColumn(source, read.values, _or_none(faults))
 
@@ -270,6 +273,14 @@ def outside(column: Column, values: pa.Array) -> np.ndarray:
     if column.maximum is not None:
         outside |= numbers > column.maximum * scale
     return outside & values.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _of_another_form(column: Column, values: pa.Array) -> np.ndarray:
+    """Which different texts haven't the form that the contract gives; missing ones do no harm here."""
+    form = re.compile(column.pattern)
+    return np.array(
+        [text is not None and form.fullmatch(text) is None for text in values.to_pylist()], dtype=bool
+    )
 
 
 def _faults(texts: int) -> np.ndarray:

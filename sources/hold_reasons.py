@@ -28,6 +28,7 @@ class Reason(IntEnum):
     INCONSISTENT = 13
     DUPLICATE_KEY = 14
     HELD_WITH_GROUP = 15
+    OTHER_FORM = 16
 
     @property
     def word(self) -> str:
@@ -84,6 +85,12 @@ TEXTS: dict[Reason, ReasonText] = {
         "outside the contract's range",
         "Have the source check the value and its unit; if the range is wrong, raise it in the contract.",
         "超出合同范围",
+    ),
+    Reason.OTHER_FORM: ReasonText(
+        "REFUSED/FORM",
+        "a text of another form than the contract gives",
+        "Have the source write the values that the contract allows: gscene contracts show names them.",
+        "不符合合同规定的格式",
     ),
     Reason.NO_KEY: ReasonText(
         "REFUSED/TYPE",

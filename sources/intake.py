@@ -32,6 +32,7 @@ from sources.confined_reader import ConfinedReader, Reader
 from sources.convert import Converted
 from sources.delivery import Manifest, sha256_of
 from sources.delivery_receipt import issue, write_receipts
+from sources.doubt import Judged, judge
 from sources.file_format import Limits
 from sources.ledger import (
     ACCEPTED,
@@ -50,7 +51,6 @@ from sources.ledger import (
     supersede,
 )
 from sources.migration.rekeyed import subject_numbers
-from sources.plausibility import Judged, judge
 from sources.pseudonym import PseudonymKey
 from sources.quarantine import RELEASED, held_positions, hold, without_collisions
 from sources.reading import ReadingJob
@@ -309,16 +309,25 @@ def with_subjects(
     """Rows as they lie in the raw table: subject numbers for codes, the envelope, sorted by subject. Without `add`, subjects
     that nobody has numbered yet are -1.
     """
+    if not schema.has_subject:
+        return enveloped(converted, entry, schema, None)
+    codes = converted.subject_codes
+    subject_ids = codes
+    if adapter.pseudonymises:
+        kind = SubjectKind(adapter.subject)
+        subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
+    numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
+    return enveloped(converted, entry, schema, numbers)
+
+
+def enveloped(
+    converted: Converted, entry: Delivery, schema: TableSchema, numbers: np.ndarray | None
+) -> pa.Table:
+    """`with_subjects` where the subject numbers (rows,) are known; None for a table about no subject."""
     count = converted.rows.num_rows
     columns = {name: converted.rows.column(name) for name in converted.rows.column_names}
     order = None
-    if schema.has_subject:
-        codes = converted.subject_codes
-        subject_ids = codes
-        if adapter.pseudonymises:
-            kind = SubjectKind(adapter.subject)
-            subject_ids = PseudonymKey.load(keys).pseudonyms(kind, adapter.code_space, codes)
-        numbers = subject_numbers(state, registry, entry.source, subject_ids, codes, add)
+    if numbers is not None:
         columns["subject_no"] = pa.array(numbers)
         order = order_of(numbers)
     columns["received_at"] = pa.repeat(pa.scalar(entry.received_at, pa.timestamp("us", tz="UTC")), count)

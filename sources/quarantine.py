@@ -80,7 +80,7 @@ def hold(session: Session, store: TableStore, entry: Delivery, converted: Conver
 
 def held_rows(session: Session, store: TableStore, entry: Delivery) -> pa.Table:
     """Rows of a delivery that are held still: row_no, reason, column, in the order of the file."""
-    noted = _noted(store, entry)
+    noted = noted_rows(store, entry)
     came_in = [
         number
         for number in pc.unique(noted.column("released_by")).drop_null().to_pylist()
@@ -243,9 +243,12 @@ def _append(
     store.append(quarantine_table(entry), entry.period, pa.table(columns, schema=ROWS).combine_chunks())
 
 
-def _noted(store: TableStore, entry: Delivery) -> pa.Table:
+def noted_rows(store: TableStore, entry: Delivery) -> pa.Table:
+    """All that was noted (ROWS) of the rows that a delivery held back; of an entry that releases rows, of the first
+    delivery's."""
     table = quarantine_table(entry)
     if not store.exists(table):
         return ROWS.empty_table()
+    number = entry.made_from if entry.basis == RELEASED else entry.delivery_no
     rows = store.read(table, [entry.period], columns=ROWS.names)
-    return rows.filter(pc.equal(rows.column("delivery_no"), entry.delivery_no))
+    return rows.filter(pc.equal(rows.column("delivery_no"), number))

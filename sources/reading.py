@@ -87,7 +87,9 @@ def read_and_convert(job: ReadingJob) -> Converted:
         converted = convert(delivered, job.adapter, job.schema, job.period, revision=job.revision, only=only)
     told = absorbed(delivered, job.adapter, job.schema)
     converted = replace(converted, absorbed=told | converted.absorbed)
-    return converted if numbers is None else _as_numbered(converted, numbers, sum(p.removed for p in pieces))
+    # Rows that are read again by number are what they are, whoever else was erased from the file.
+    removed = sum(p.removed for p in pieces) if job.only is None else 0
+    return converted if numbers is None else _as_numbered(converted, numbers, removed)
 
 
 @dataclass(frozen=True)

@@ -115,18 +115,9 @@ class Waiver(Definition):
         return check
 
 
-class ConsentsHold(Definition):
-    """Somebody answers for it that consents which name an old platform hold for the new one too: the same controller, or a form
-    that covers successors. `document_sha256` is that of the opinion or contract that says so."""
-
-    reason: str = Field(min_length=10)
-    who: str = Field(min_length=2)
-    document_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
 class MigrationDefinition(Definition):
     """The whole file. `regions`: six-digit codes that both sides must deliver; all that the old side delivers where left out.
-    `consents_hold`: without it consents that name only old platforms lapse with them. `dual_key`: live sources beside the old
+    `dual_key`: live sources beside the old
     ones that share the old key and may go on using it until the rollback window ends. `list_size`: how many leads PC14 compares.
     """
 
@@ -139,7 +130,6 @@ class MigrationDefinition(Definition):
     key_ver: KeyVersions
     crosswalk: tuple[CrosswalkFile, ...] = ()
     regions: tuple[Annotated[str, Field(pattern=r"^\d{6}$")], ...] = ()
-    consents_hold: ConsentsHold | None = None
     dual_key: tuple[Name, ...] = ()
     tolerances: Tolerances = Tolerances()
     waivers: tuple[Waiver, ...] = ()
@@ -183,13 +173,6 @@ class MigrationDefinition(Definition):
     def cut_over_month(self) -> Month:
         """The first month that is taken from the new side."""
         return Month.parse(self.cut_over)
-
-    @property
-    def consented_sources(self) -> frozenset[str]:
-        """Source codes in a consent that let the new side's data be used: its own, and where the basis holds the old ones."""
-        return frozenset(self.new_sources) | (
-            frozenset(self.old_sources) if self.consents_hold else frozenset()
-        )
 
     @property
     def linking(self) -> Literal["crosswalk", "unchanged", "none"]:

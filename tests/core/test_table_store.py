@@ -1,5 +1,6 @@
 """Tables: old or new, never a mix; replays are no-ops; a flipped bit is refused."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -152,3 +153,54 @@ def test_subject_numbers_never_change_and_do_not_depend_on_the_key(store: TableS
     assert fresh.size == 3
     with pytest.raises(GsceneError, match="0 to 2"):
         fresh.subject_ids(np.array([3]))
+
+
+def other_columns(*values: int) -> pa.Table:
+    return pa.table({"subject_no": pa.array(values, pa.int32()), "y": ["new"] * len(values)})
+
+
+def test_a_computed_table_begins_anew_when_its_columns_change(store: TableStore) -> None:
+    for month in ("2026-01", "2026-02"):
+        store.replace("features/a", month, rows(1, 2))
+    old = store.version("features/a")
+    store.replace("features/a", "2026-02", other_columns(7))
+    assert store.partitions("features/a") == ["2026-02"]
+    assert store.read("features/a").to_pydict() == {"subject_no": [7], "y": ["new"], "period": ["2026-02"]}
+    assert store.read("features/a", version=old).column("x").to_pylist() == [1.0, 2.0, 1.0, 2.0]
+    store.replace("features/a", "2026-01", other_columns(8))
+    assert TableStore(store.root).read("features/a").column("subject_no").to_pylist() == [8, 7]
+
+
+@pytest.mark.parametrize("table", ["raw/a", "trial/a", "leads/a", "registry/a"])
+def test_other_columns_are_refused_where_rows_cant_be_computed_again(store: TableStore, table: str) -> None:
+    store.replace(table, "2026-01", rows(1))
+    with pytest.raises(GsceneError, match="the new rows have"):
+        store.replace(table, "2026-01", other_columns(1))
+    store.append("features/a", "2026-01", rows(1))
+    with pytest.raises(GsceneError, match="the new rows have"):
+        store.append("features/a", "2026-01", other_columns(1))
+
+
+def test_a_table_is_remade_in_one_commit_or_not_at_all(store: TableStore) -> None:
+    for month in ("2026-01", "2026-02"):
+        store.append("raw/a", month, rows(1, 2))
+    old, reader = store.version("raw/a"), TableStore(store.root)
+
+    def pieces(broken: bool) -> Iterator[tuple[str, pa.Table]]:
+        yield "2026-01", other_columns(1)
+        yield "2026-01", other_columns(2)
+        assert reader.read("raw/a").column_names == ["subject_no", "x", "period"], "readable until it stands"
+        if broken:
+            raise ValueError("a file of the archive is missing")
+        yield "2026-03", other_columns(3)
+
+    with pytest.raises(ValueError, match="missing"):
+        store.remake("raw/a", pieces(broken=True))
+    assert store.version("raw/a") == old and reader.read("raw/a").num_rows == 4
+    assert store.remake("raw/a", pieces(broken=False), metadata={"contract": "2.0.0"}) == old + 1
+    assert reader.partitions("raw/a") == ["2026-01", "2026-03"]
+    assert sorted(reader.read("raw/a").column("subject_no").to_pylist()) == [1, 2, 3]
+    assert reader.read("raw/a", version=old).column("x").to_pylist() == [1.0, 2.0, 1.0, 2.0]
+    assert store.history("raw/a")[0].metadata["contract"] == "2.0.0"
+    with pytest.raises(GsceneError, match="nothing was given"):
+        store.remake("raw/a", [])

@@ -32,7 +32,10 @@ def rows_of(
     }
     for column in schema.columns:
         if column.name not in ("subject_id", "period"):
-            columns[column.name] = [_value(column, place) for place in range(count)]
+            example = contract.columns[column.name].examples if column.pattern else ()
+            columns[column.name] = [
+                example[0] if example else _value(column, place) for place in range(count)
+            ]
     target = pa.schema([field.with_nullable(True) for field in schema.arrow_with_envelope()])
     table = pa.table(
         [pa.array(columns[name], target.field(name).type) for name in target.names], schema=target

@@ -56,6 +56,7 @@ BREAKING_COLUMN: dict[str, OfColumn] = {
     "narrower above": lambda c: {"maximum": c.minimum} if None is not c.minimum < (c.maximum or 0) else None,
     "narrower below": lambda c: {"minimum": c.maximum} if None is not c.minimum < (c.maximum or 0) else None,
     "a limit where none was": lambda c: {"maximum": 1e15} if c.type is ColumnType.LONG and c.maximum is None else None,
+    "a form where none was": lambda c: {"pattern": "^x$"} if c.type is ColumnType.STRING and not c.pattern else None,
     "must be there": lambda c: {"nullable": False} if c.nullable else None,
     "code gone": lambda c: {"codes": c.codes[1:], "code_titles": c.code_titles[1:]} if len(c.codes) > 1 else None,
     "code renamed": lambda c: {"codes": ("renamed", *c.codes[1:])} if c.codes else None,
@@ -92,6 +93,7 @@ BREAKING_TABLE: dict[str, OfTable] = {
 COMPATIBLE_COLUMN: dict[str, OfColumn] = {
     "wider above": lambda c: {"maximum": c.maximum + 1} if c.maximum is not None else None,
     "wider below": lambda c: {"minimum": c.minimum - 1} if c.minimum is not None else None,
+    "no form": lambda c: {"pattern": ""} if c.pattern else None,
     "no limit": lambda c: {"minimum": None, "maximum": None},
     "new code": lambda c: (
         {"codes": (*c.codes, f"new_{len(c.codes)}"), "code_titles": (*c.code_titles, MENDED)} if c.codes else None

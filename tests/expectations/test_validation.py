@@ -63,6 +63,17 @@ def test_a_broken_promise_fails(kind: str) -> None:
     assert "secret" not in str(outcome) and "1000000" not in str(outcome)
 
 
+def test_a_text_of_another_form_fails() -> None:
+    consents = CONTRACTS["consent_register"]
+    rows = rows_of(consents, count=300)
+    told = ['["tax"]'] * 298
+    for bad in ("[]", '["sim_city_tax"]', "tax"):
+        outcome = validate(consents, with_column(rows, "source_codes", [*told, bad, '["si"]']))
+        assert outcome.failures == ("matches source_codes: 1 of 300 rows",)
+        assert "sim_city" not in str(outcome)
+    assert validate(consents, with_column(rows, "source_codes", [*told, '["si", "tax"]', '["si"]'])).passed
+
+
 def test_one_key_in_two_deliveries_is_a_new_version_and_passes() -> None:
     later = with_column(good, "delivery_no", [2] * 4)
     assert validate(SOCIAL, pa.concat_tables([good, later])).passed

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import features.entitlement as entitlement_module
 from core.definition_file import Bilingual
 from core.months import Month
 from core.purpose import Purpose
@@ -22,11 +23,12 @@ from features.as_of import feature_table
 from features.catalogue import Feature, FeatureSet
 from features.consent_mask import stored_mask
 from features.consent_registers import Registers, consents_of, suppressions_of
+from features.data_span import DataSpan
 from features.entitlement import ENTITLED, Entitlement
 from features.fact_definition import FactDefinition
 from features.feature_store import usable_features
 from features.ineligible import NO_ROW, Ineligible
-from tests.features.test_entitlement import ON, ROW, SUBJECTS, register
+from tests.features.test_entitlement import ON, ROW, SUBJECTS, covers, register
 
 AS_OF, CONTRACTS = Month(2026, 10), load_contracts()
 BOTH = frozenset({Purpose.RISK, Purpose.MARKETING})
@@ -43,10 +45,12 @@ def facts(name: str) -> FactDefinition:
     )  # fmt: skip
 
 
-def feature(source: str, formula: str, purposes: frozenset[Purpose], over: str | None = None) -> Feature:
+def feature(
+    source: str, formula: str, purposes: frozenset[Purpose], over: str | None = None, window: int = 1
+) -> Feature:
     return Feature(
-        f"{source}_{formula}", source, "n", formula, 1, "n" if over else None, over or source, "", purposes, 0, TEXT,
-        TEXT, "X", 1.0,
+        f"{source}_{formula}_{window}", source, "n", formula, window, "n" if over else None, over or source, "", purposes, 0,
+        TEXT, TEXT, "X", 1.0,
     )  # fmt: skip
 
 
@@ -58,6 +62,8 @@ SET = FeatureSet(
         feature("tax_iit_withholding", "any_positive", RISK),
         feature("si_person_month", "sum", RISK),
         feature("util_bill", "sum", BOTH),
+        feature("util_bill", "sum", BOTH, window=3),
+        feature("tax_iit_withholding", "any_positive", RISK, window=2),
         feature("si_person_month", "share_of", RISK, over="util_bill"),
     ),
     {name: facts(name) for name in ("tax_iit_withholding", "si_person_month", "util_bill")},
@@ -96,24 +102,24 @@ def entitlement(rows: list[dict[str, Any]], suppressed: set[int] = frozenset(), 
 
 
 def stored(store: TableStore, given: Entitlement, told: Ineligible | None = None) -> pd.DataFrame:
-    table = feature_table(store, SET, AS_OF, consents=stored_mask(SET, given), ineligible=told)
+    table = feature_table(store, SET, AS_OF, consents=stored_mask(SET, given, AS_OF), ineligible=told)
     return table.to_pandas().set_index("subject_no")
 
 
-def may(given: Entitlement, subject: int, purpose: Purpose, source: str, presence: bool = False) -> bool:
-    return bool(given.reasons(purpose, source, presence)[subject] == ENTITLED)
+def may(given: Entitlement, subject: int, purpose: Purpose, source: str, one: Feature) -> bool:
+    span = DataSpan(AS_OF.plus(1 - one.months_back), AS_OF)
+    return bool(given.reasons(purpose, source, one.formula == "any_positive", span)[subject] == ENTITLED)
 
 
 def allowed(given: Entitlement, subject: int, one: Feature, purposes: frozenset[Purpose]) -> bool:
     sources = {one.facts, one.over_facts}
-    presence = one.formula == "any_positive"
-    return any(all(may(given, subject, p, s, presence) for s in sources) for p in one.purposes & purposes)
+    return any(all(may(given, subject, p, s, one) for s in sources) for p in one.purposes & purposes)
 
 
 def may_be_seen(given: Entitlement, subject: int, source: str) -> bool:
     """Whether any feature on the source may be told of the subject, as far as this source goes."""
     return any(
-        may(given, subject, p, source, one.formula == "any_positive")
+        may(given, subject, p, source, one)
         for one in SET.features
         for p in one.purposes
         if source in {one.facts, one.over_facts}
@@ -172,7 +178,7 @@ def test_for_one_purpose_only_what_may_be_used_now_is_left(
         for no in range(SUBJECTS)
         for p in ("risk", "marketing")
     ]
-    table = feature_table(store, SET, AS_OF, consents=stored_mask(SET, entitlement(generous)))
+    table = feature_table(store, SET, AS_OF, consents=stored_mask(SET, entitlement(generous), AS_OF))
     store.replace(SET.table, str(AS_OF), table)
     use = entitlement(rows, kept_off, until=ON)
     usable = usable_features(store, SET, [AS_OF], purpose, use)
@@ -216,6 +222,103 @@ def test_withdrawing_one_subject_leaves_the_others_to_the_bit(
     )
 
 
+#: Utilities, a firm's or a household's, over one to three months.
+SPANS = FeatureSet(
+    "spans", SubjectKind.RESIDENT, TEXT,
+    tuple(feature("util_bill", "sum", BOTH, window=months) for months in (1, 2, 3)), {"util_bill": facts("util_bill")},
+)  # fmt: skip
+MONTHS = [AS_OF.plus(back) for back in (-2, -1, 0)]
+
+
+def bills(folder: Any, counted: list[list[int]]) -> TableStore:
+    """One row per subject and month with these numbers."""
+    store, at = TableStore(folder), datetime(2026, 11, 1, tzinfo=UTC)
+    for month, numbers in zip(MONTHS, counted, strict=True):
+        rows = {
+            "subject_no": np.arange(SUBJECTS, dtype=np.int32),
+            "known_at": pa.array([at] * SUBJECTS, pa.timestamp("us", "UTC")),
+            "n": pa.array(numbers, pa.float64()),
+        }
+        store.replace("facts/resident/util_bill", str(month), pa.table(rows))
+    return store
+
+
+COUNTED = st.lists(st.lists(st.integers(1, 9), min_size=SUBJECTS, max_size=SUBJECTS), min_size=3, max_size=3)
+
+
+@settings(max_examples=60)
+@given(st.lists(ROW, max_size=10), COUNTED, COUNTED)
+def test_nothing_of_months_that_no_consent_covers_enters_any_feature(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[dict[str, Any]],
+    one: list[list[int]],
+    other: list[list[int]],
+) -> None:
+    """Two worlds that differ only in months outside of every consent of the subject give the same table to the bit."""
+    rows = [row | {"kind": "separate", "purpose": "risk"} for row in rows]
+    mixed = [list(numbers) for numbers in one]
+    for place, month in enumerate(MONTHS):
+        for subject in range(SUBJECTS):
+            mine = [row for row in rows if row["subject_no"] == subject]
+            if not any(covers(row, DataSpan(month, month), ON) for row in mine):
+                mixed[place][subject] = other[place][subject]
+    given_ = entitlement(rows)
+    tables = [
+        feature_table(
+            bills(tmp_path_factory.mktemp("spans"), counted),
+            SPANS,
+            AS_OF,
+            consents=stored_mask(SPANS, given_, AS_OF),
+        )
+        for counted in (one, mixed)
+    ]
+    pd.testing.assert_frame_equal(tables[0].to_pandas(), tables[1].to_pandas(), check_exact=True)
+
+
+def test_a_consent_for_some_months_gives_the_windows_that_it_covers_and_is_counted(tmp_path: Any) -> None:
+    long = {
+        "kind": "separate",
+        "purpose": "risk",
+        "retention_days": 1825,
+        "fetch": "periodic",
+        "valid_to": None,
+    }
+    limited: list[dict[str, Any]] = [
+        {}, {"data_from": date(2026, 9, 1)}, {"data_to": date(2026, 9, 30)}, {"retention_days": 5},
+    ]  # fmt: skip
+    given_ = entitlement([long | {"subject_no": no} | one for no, one in enumerate(limited)])
+    store, told = bills(tmp_path, [[1, 1, 1, 1], [2, 2, 2, 2], [4, 4, 4, 4]]), Ineligible()
+    table = feature_table(store, SPANS, AS_OF, consents=stored_mask(SPANS, given_, AS_OF), ineligible=told)
+    found = table.to_pandas().set_index("subject_no")
+    nan = float("nan")
+    expected = pd.DataFrame(
+        [[4, 6, 7], [4, 6, nan], [4, nan, nan]], [0, 1, 3], found.columns, dtype="float64"
+    )
+    pd.testing.assert_frame_equal(found, expected, check_index_type=False, check_names=False)
+    reasons = {reason: n for (purpose, _, reason), n in told.by_reason.items() if purpose is Purpose.RISK}
+    assert reasons == {"outside_data": 2, "past_retention": 1} and told.without_any == 1
+    store.replace(SPANS.table, str(AS_OF), table)
+    # Two months later the days of keeping have passed for more of it.
+    later = Entitlement(given_.registers, CONTRACTS, date(2027, 1, 4), SUBJECTS, until=date(2027, 1, 4))
+    usable = usable_features(store, SPANS, [AS_OF], Purpose.RISK, later)
+    assert usable.frame.reset_index()["subject_no"].tolist() == [0, 1]
+    assert usable.ineligible.by_reason[Purpose.RISK, "", "past_retention"] == 1
+
+
+def test_consents_without_limits_cost_nothing_per_subject(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every source is judged once, whatever the windows."""
+    rows = [{"subject_no": 1, "retention_days": 1825, "fetch": "periodic", "data_from": date(2020, 1, 1)}]
+    judged: list[Any] = []
+    whole = entitlement_module.judge
+    monkeypatch.setattr(entitlement_module, "judge", lambda c, q, n: (judged.append(q), whole(c, q, n))[1])
+    mask = stored_mask(SPANS, entitlement(rows), AS_OF)
+    feature_table(bills(tmp_path, [[1] * SUBJECTS] * 3), SPANS, AS_OF, consents=mask, ineligible=Ineligible())
+    assert not mask.limited and len(judged) == 2
+    assert {question.span for question in judged} == {None}
+
+
 def test_without_written_consent_only_the_presence_of_a_wage_is_told(tmp_path: Any) -> None:
     """Domain rule L9."""
     store = lake(tmp_path, [[True] * SUBJECTS, [False] * SUBJECTS, [True] * SUBJECTS])
@@ -231,7 +334,7 @@ def test_without_written_consent_only_the_presence_of_a_wage_is_told(tmp_path: A
         store,
         entitlement([{"subject_no": no, "kind": kind, "purpose": "risk"} for no, kind in kinds.items()]),
     )
-    assert found["tax_iit_withholding_any_positive"].tolist() == [1.0, 1.0]
-    assert found["tax_iit_withholding_sum"].tolist()[0] == 1.0 and np.isnan(
-        found["tax_iit_withholding_sum"].tolist()[1]
+    assert found["tax_iit_withholding_any_positive_1"].tolist() == [1.0, 1.0]
+    assert found["tax_iit_withholding_sum_1"].tolist()[0] == 1.0 and np.isnan(
+        found["tax_iit_withholding_sum_1"].tolist()[1]
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.months import Month, knowledge_cutoff
 from core.purpose import CONSENT_KINDS, Purpose
 from expectations.contract import load_contracts
 from features.consent_registers import Registers, consents_of, suppressions_of
+from features.data_span import DataSpan, Limits
 from features.entitlement import (
     ENTITLED,
     REASONS,
@@ -22,9 +26,10 @@ from features.entitlement import (
     Entitlement,
     Question,
     demand_of,
+    families,
     in_force,
     judge,
-    names_source,
+    names_family,
 )
 
 ON = date(2026, 11, 5)
@@ -37,12 +42,14 @@ WRITTEN_TAX = Demand("written", "register", "tax_vat_return")
 GIVEN: dict[str, Any] = {
     "subject_no": 1, "consent_id": "A", "purpose": "risk", "kind": "written", "granted_at": date(2026, 1, 1),
     "valid_to": date(2027, 1, 1), "withdrawn_at": None, "source_codes": None,
+    "data_from": None, "data_to": None, "retention_days": None, "fetch": None,
 }  # fmt: skip
 SCHEMA = pa.schema(
     [
         ("subject_no", pa.int32()), ("consent_id", pa.string()), ("purpose", pa.string()), ("kind", pa.string()),
         ("granted_at", pa.date32()), ("valid_to", pa.date32()), ("withdrawn_at", pa.date32()),
-        ("source_codes", pa.string()),
+        ("source_codes", pa.string()), ("data_from", pa.date32()), ("data_to", pa.date32()),
+        ("retention_days", pa.int32()), ("fetch", pa.string()),
     ]
 )  # fmt: skip
 
@@ -76,15 +83,58 @@ def reason(*rows: dict[str, Any], demand: Demand = WRITTEN_TAX, purpose: Purpose
         ({"kind": "general"}, "kind_too_weak"),
         ({"kind": "guardian"}, "kind_too_weak"),
         ({"source_codes": '["tax"]'}, ""),
-        ({"source_codes": '["si", "tax_vat_return"]'}, ""),
+        ({"source_codes": '["si", "tax"]'}, ""),
+        ({"source_codes": '["tax_vat_return"]'}, "other_source"),
+        ({"source_codes": '["sim_city_tax"]'}, "other_source"),
         ({"source_codes": '["si"]'}, "other_source"),
         ({"source_codes": '["ta"]'}, "other_source"),
-        ({"source_codes": "[]"}, ""),
+        ({"source_codes": "[]"}, "other_source"),
         ({"source_codes": "tax"}, "other_source"),
     ],
 )
 def test_each_condition_at_its_edge(change: dict[str, Any], told: str) -> None:
     assert reason(change) == told
+
+
+SPAN = DataSpan(Month(2026, 5), Month(2026, 10))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, ""),
+        ({"data_from": date(2026, 5, 1)}, ""),
+        ({"data_from": date(2026, 5, 2)}, "outside_data"),
+        ({"data_to": date(2026, 10, 31)}, ""),
+        ({"data_to": date(2026, 10, 30)}, "outside_data"),
+        ({"retention_days": (ON - date(2026, 5, 31)).days}, ""),
+        ({"retention_days": (ON - date(2026, 5, 31)).days - 1}, "past_retention"),
+        ({"fetch": "once", "granted_at": date(2026, 10, 6)}, ""),
+        ({"fetch": "once", "granted_at": date(2026, 10, 5)}, "fetched_before"),
+        ({"fetch": "periodic", "granted_at": date(2026, 10, 5)}, ""),
+        ({"kind": "general", "data_to": date(2026, 1, 1)}, "kind_too_weak"),
+    ],
+)
+def test_the_months_that_a_consent_covers_at_their_edges(change: dict[str, Any], told: str) -> None:
+    """September's cutoff was on the day 5 October, so a consent for one fetch of that day has been used."""
+    limited = {"retention_days": 1825, "fetch": "periodic"} | change
+    consents = consents_of(register(limited))
+    asked = [
+        judge(consents, Question(Purpose.RISK, WRITTEN_TAX, ON, span), SUBJECTS)[1] for span in (SPAN, None)
+    ]
+    assert NAMES[asked[0]] == told
+    assert NAMES[asked[1]] == ("kind_too_weak" if "kind" in change else ""), "without months they have no say"
+    if told and told != "kind_too_weak":
+        assert Limits.of(consents).may_bar(SPAN, np.datetime64(ON, "D"))
+    if change == {} or change.get("fetch") == "periodic":
+        assert not Limits.of(consents).may_bar(SPAN, np.datetime64(ON, "D"))
+
+
+def test_several_consents_dont_add_up_to_a_longer_span() -> None:
+    halves = [{"data_to": date(2026, 7, 31)}, {"data_from": date(2026, 8, 1)}]
+    for span, told in ((SPAN, "outside_data"), (DataSpan(Month(2026, 8), Month(2026, 10)), "")):
+        found = judge(consents_of(register(*halves)), Question(Purpose.RISK, WRITTEN_TAX, ON, span), SUBJECTS)
+        assert NAMES[found[1]] == told
 
 
 def test_a_general_consent_does_where_no_more_is_asked() -> None:
@@ -212,8 +262,12 @@ ROW = st.fixed_dictionaries(
         "granted_at": st.sampled_from(DAYS),
         "valid_to": st.sampled_from([None, *DAYS]),
         "withdrawn_at": st.sampled_from([None, None, None, *DAYS]),
+        "data_from": st.sampled_from([None, None, date(2026, 8, 1), date(2026, 8, 2), date(2026, 10, 1)]),
+        "data_to": st.sampled_from([None, None, date(2026, 10, 31), date(2026, 9, 30)]),
+        "retention_days": st.sampled_from([None, 1825, 5, 40, 66, 67]),
+        "fetch": st.sampled_from(["periodic", "periodic", "once", None]),
         "source_codes": st.sampled_from(
-            [None, "[]", '["tax"]', '["si", "util"]', '["tax_vat_return", "si"]']
+            [None, "[]", '["tax"]', '["si", "util"]', '["tax_vat_return", "si"]', '["tax", "si"]']
         ),
     }
 )
@@ -227,7 +281,24 @@ QUESTION = st.builds(
         st.sampled_from([None, "tax_vat_return", "si_person_month"]),
     ),
     st.sampled_from(DAYS),
+    st.sampled_from([None, *(DataSpan(Month(2026, month), Month(2026, 10)) for month in (8, 9, 10))]),
 )
+
+
+def covers(row: dict[str, Any], span: DataSpan | None, on: date) -> bool:
+    """Month by month: within the range, no older than may be kept; one fetch is that of the first cutoff from the grant on."""
+    if span is None:
+        return True
+    months = [Month.of_index(index) for index in range(span.first.index, span.as_of.index + 1)]
+    for month in months:
+        if row["data_from"] is not None and month.first_day < row["data_from"]:
+            return False
+        if row["data_to"] is not None and month.last_day > row["data_to"]:
+            return False
+        if row["retention_days"] is not None and (on - month.last_day).days > row["retention_days"]:
+            return False
+    cutoff = knowledge_cutoff(span.as_of.plus(-1)).date()
+    return row["fetch"] != "once" or row["granted_at"] > cutoff
 
 
 def plainly(rows: list[dict[str, Any]], question: Question) -> list[bool]:
@@ -248,11 +319,10 @@ def plainly(rows: list[dict[str, Any]], question: Question) -> list[bool]:
             answer.append(not refusals or bool(standing))
             continue
         for r in standing:
-            codes = json.loads(r["source_codes"] or "[]")
-            named = not codes or demand.table is None
-            named = named or any(demand.table == c or str(demand.table).startswith(f"{c}_") for c in codes)
+            named = r["source_codes"] is None or demand.table is None
+            named = named or str(demand.table).split("_")[0] in json.loads(r["source_codes"])
             strong = r["kind"] in CONSENT_KINDS[CONSENT_KINDS.index(demand.kind) :]
-            if named and strong:
+            if named and strong and covers(r, question.span, on):
                 answer.append(True)
                 break
         else:
@@ -266,6 +336,8 @@ def test_random_registers_are_judged_as_by_hand(rows: list[dict[str, Any]], ques
     consents = consents_of(register(*rows))
     found = judge(consents, question, SUBJECTS)
     assert (found == ENTITLED).tolist() == plainly(rows, question)
+    if question.span is not None and not Limits.of(consents).may_bar(question.span, question.day):
+        assert (found == judge(consents, replace(question, span=None), SUBJECTS)).all()
     if question.demand.in_register:
         cited = in_force(consents, question)
         assert cited["subject_no"].tolist() == np.flatnonzero(found == ENTITLED).tolist()
@@ -287,7 +359,25 @@ def test_withdrawing_for_one_subject_changes_no_other(
     assert (before[others] == after[others]).all()
 
 
-def test_codes_name_a_table_or_its_family() -> None:
-    assert names_source(None, "tax_vat_return") and names_source(frozenset({"tax"}), None)
-    assert not names_source(frozenset(), "tax_vat_return")
-    assert not names_source(frozenset({"tax_vat"}), "tax_vatx")
+def test_a_consent_names_families_and_nothing_else() -> None:
+    assert names_family(None, "tax_vat_return") and names_family(frozenset({"tax"}), None)
+    assert names_family(frozenset({"tax"}), "tax_vat_return") and names_family(
+        frozenset({"invoice"}), "invoice"
+    )
+    for nothing in (frozenset(), frozenset({"ta"}), frozenset({"tax_vat"}), frozenset({"tax_vat_return"})):
+        assert not names_family(nothing, "tax_vat_return")
+
+
+def test_the_contract_of_the_register_lists_the_families_that_there_are() -> None:
+    form = re.compile(CONTRACTS["consent_register"].columns["source_codes"].pattern)
+    known = families(CONTRACTS)
+    assert {"tax", "si", "hpf", "util", "platform"} <= known
+    assert set(form.pattern.split("(?:")[1].split(")")[0].split("|")) == known
+    rule = CONTRACTS["consent_register"].columns["source_codes"].rule
+    assert rule is not None and all(
+        re.search(rf"\b{name} ", text) for name in known for text in (rule.zh, rule.en)
+    )
+    for good in ('["tax"]', '["tax","si"]', '["tax", "si"]'):
+        assert form.fullmatch(good), good
+    for bad in ("tax", "[]", "", '["sim_city_tax"]', '["tax_vat_return"]', '["tax",]', '["tax"] ', '["bk"]'):
+        assert not form.fullmatch(bad), bad

@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from core.state import Delivery
 from expectations.contract import FOLDER
 from tests.gscene.command import gscene
+from tests.pipelines.invoice_home import FACTS_KEY, MONTHS, RAW, RAW_KEY, InvoiceHome, invoices
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -82,3 +85,29 @@ def test_help_teaches(capsys: Capsys) -> None:
     told = gscene(capsys, "contracts", "--help").out
     for command in ("list", "show", "check", "diff", "publish", "page"):
         assert f"gscene contracts {command}" in told
+
+
+def test_rebuild_makes_raw_rows_anew_and_they_are_validated_again(capsys: Capsys, tmp_path: Path) -> None:
+    home = InvoiceHome(tmp_path / "home")
+    for month in MONTHS:
+        home.deliver(month, invoices(month))
+    home.run(RAW_KEY, FACTS_KEY, first=MONTHS[0], last=MONTHS[-1])
+    before = home.store.read(RAW)
+    asked = ["contracts", "rebuild", "invoice", "--by", "Li Na", "--home", home.home]
+    told = gscene(capsys, *asked, "--json").json["rebuilt"]
+    assert [(row["table"], row["deliveries"], row["rows"]) for row in told] == [(RAW, 3, before.num_rows)]
+    assert home.store.read(RAW).equals(before)
+    missing = home.workplace.settings.archive / next(iter(archived(home)))
+    missing.unlink()
+    said = gscene(capsys, *asked)
+    assert said.code == 1 and "no longer holds the bytes" in said.err
+    assert home.store.read(RAW).equals(before)
+    for table, told_why in (("util_bill", "holds no rows"), ("nothing", "no contract")):
+        said = gscene(capsys, "contracts", "rebuild", table, "--by", "Li Na", "--home", home.home)
+        assert said.code == 1 and told_why in said.err
+    home.close()
+
+
+def archived(home: InvoiceHome) -> list[str]:
+    with home.state.session() as session:
+        return list(session.scalars(select(Delivery.archive)))

@@ -4,14 +4,18 @@ import stat
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.errors import GsceneError
+from core.subject import SubjectKind
 from leads.holdout import campaign_holdout, global_holdout
 from leads.keyed_hash import LeadKey
-from tests.leads.worlds import KEY, subject_id
+from leads.lead_list import build_list
+from tests.leads.worlds import AT, CAMPAIGN, KEY, ON, candidates_of, numbers, policy, wanted_person
 
-IDS = [subject_id(no) for no in range(20_000)]
+IDS = list(range(20_000))
+KIND = SubjectKind.RESIDENT
 
 
 def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
@@ -38,7 +42,7 @@ def test_uses_don_t_share_hashes():
 
 
 def test_draws_are_uniform():
-    draws = KEY.draws("holdout", IDS)
+    draws = KEY.draws("holdout", map(str, IDS))
     assert draws.min() >= 0.0 and draws.max() < 1.0
     counts, _ = np.histogram(draws, bins=10, range=(0, 1))
     # chi-square with 9 degrees of freedom: 27.9 is the 0.1 % point; the draw is fixed, so this can't flicker
@@ -51,24 +55,56 @@ def test_a_draw_is_what_it_was():
 
 
 def test_holdout_doesn_t_depend_on_order_or_company():
-    everyone = campaign_holdout(KEY, "autumn", IDS, 0.1)
-    assert (campaign_holdout(KEY, "autumn", IDS[::-1], 0.1)[::-1] == everyone).all()
-    assert (campaign_holdout(KEY, "autumn", IDS[500:700], 0.1) == everyone[500:700]).all()
+    everyone = campaign_holdout(KEY, "autumn", KIND, IDS, 0.1)
+    assert (campaign_holdout(KEY, "autumn", KIND, IDS[::-1], 0.1)[::-1] == everyone).all()
+    assert (campaign_holdout(KEY, "autumn", KIND, IDS[500:700], 0.1) == everyone[500:700]).all()
 
 
 def test_holdout_share_and_growth():
-    ten = campaign_holdout(KEY, "autumn", IDS, 0.10)
+    ten = campaign_holdout(KEY, "autumn", KIND, IDS, 0.10)
     assert abs(ten.mean() - 0.10) < 0.0075
-    assert (campaign_holdout(KEY, "autumn", IDS, 0.20) >= ten).all()
-    assert not campaign_holdout(KEY, "autumn", IDS, 0.0).any()
-    assert campaign_holdout(KEY, "autumn", IDS, 1.0).all()
+    assert (campaign_holdout(KEY, "autumn", KIND, IDS, 0.20) >= ten).all()
+    assert not campaign_holdout(KEY, "autumn", KIND, IDS, 0.0).any()
+    assert campaign_holdout(KEY, "autumn", KIND, IDS, 1.0).all()
     with pytest.raises(ValueError, match="between 0 and 1"):
-        campaign_holdout(KEY, "autumn", IDS, 10)
+        campaign_holdout(KEY, "autumn", KIND, IDS, 10)
 
 
 def test_campaigns_and_years_draw_apart():
-    autumn, spring = (campaign_holdout(KEY, name, IDS, 0.1) for name in ("autumn", "spring"))
+    autumn, spring = (campaign_holdout(KEY, name, KIND, IDS, 0.1) for name in ("autumn", "spring"))
     assert abs((autumn & spring).mean() - 0.01) < 0.003
-    this, next_ = (global_holdout(KEY, date(year, 1, 1), IDS, 0.1) for year in (2026, 2027))
+    this, next_ = (global_holdout(KEY, date(year, 1, 1), KIND, IDS, 0.1) for year in (2026, 2027))
     assert abs((this & next_).mean() - 0.01) < 0.003
-    assert (global_holdout(KEY, date(2026, 12, 31), IDS, 0.1) == this).all()
+    assert (global_holdout(KEY, date(2026, 12, 31), KIND, IDS, 0.1) == this).all()
+
+
+def test_firms_and_residents_of_one_number_draw_apart():
+    firms, people = (global_holdout(KEY, date(2026, 1, 1), kind, IDS, 0.1) for kind in SubjectKind)
+    assert abs((firms & people).mean() - 0.01) < 0.003
+
+
+def test_a_change_of_pseudonyms_leaves_every_group_and_the_order_alone():
+    """A migration gives a subject another pseudonym and keeps its number (sources.migration)."""
+    rules_of = policy(holdout={"campaign_share": 0.3, "global_share": 0.2}, leads_per_branch=20)
+    people = [wanted_person() for _ in range(60)] + [wanted_person(refuses=True) for _ in range(60)]
+    before = candidates_of(people, rules_of)
+    after = candidates_of(people, rules_of, pseudonym=lambda no: f"k2:{no * 7919:040x}")
+    assert not set(before["subject_id"]) & set(after["subject_id"])
+    pd.testing.assert_frame_equal(before.drop(columns="subject_id"), after.drop(columns="subject_id"))
+    lists = [
+        build_list(
+            frame,
+            rules_of,
+            campaign_id=CAMPAIGN,
+            list_version="v",
+            on=ON,
+            key=KEY,
+            model_version="m",
+            generated_at=AT,
+        )
+        for frame in (before, after)
+    ]
+    groups = ["subject_no", "arm", "prob"]
+    pd.testing.assert_frame_equal(lists[0].assignments[groups], lists[1].assignments[groups])
+    assert set(lists[0].assignments["arm"]) >= {"treat", "control", "global_holdout", "non_personalised"}
+    assert numbers(lists[0].rows) == numbers(lists[1].rows)

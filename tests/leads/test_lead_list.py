@@ -27,6 +27,11 @@ from tests.leads.worlds import (
     wanted_person,
 )
 
+
+def ranked(leads):
+    return leads.rows[leads.rows["arm"] == "ranked"]
+
+
 #: A list of fifty people takes a twentieth of a second, so a hundred examples of each would take minutes in all.
 A_FEW = settings(max_examples=15)
 
@@ -39,11 +44,11 @@ def test_nobody_stands_on_a_list_who_must_not(people, capacity):
     rules_of = policy(holdout={"campaign_share": 0.3, "global_share": 0.2})
     candidates = candidates_of(people, rules_of)
     leads = list_of(people, rules_of, capacity=capacity)
-    for rows in (leads.rows, leads.waitlist):
+    for rows in (ranked(leads), leads.waitlist):
         for no in numbers(rows):
             person, candidate = people[no], candidates.iloc[no]
             assert person["consented"] and person["risk_consent"]
-            assert not (person["suppressed"] or person["holds"] or person["live"])
+            assert not (person["suppressed"] or person["refuses"] or person["holds"] or person["live"])
             assert person["branch_id"] is not None
             assert person["propensity"] is not None and person["grade"] <= 6
             assert person["last_contact"] is None or (ON - person["last_contact"]).days >= 90
@@ -57,7 +62,7 @@ def test_nobody_stands_on_a_list_who_must_not(people, capacity):
 def test_capacity_holds_and_is_used(people, capacity, default):
     leads = list_of(people, policy(leads_per_branch=default), capacity=capacity)
     listed, waiting = (
-        Counter(leads.rows["branch_id"]),
+        Counter(ranked(leads)["branch_id"]),
         Counter(leads.waitlist["branch_id"]),
     )
     for branch in {"B1", "B2", "B3"}:
@@ -71,13 +76,13 @@ def test_rank_follows_value_inside_a_branch(people, capacity):
     rules_of = policy()
     value = candidates_of(people, rules_of)["expected_value"]
     leads = list_of(people, rules_of, capacity=capacity)
-    together = pd.concat([leads.rows, leads.waitlist])
+    together = pd.concat([ranked(leads), leads.waitlist])
     for _, rows in together.groupby("branch_id"):
         rows = rows.sort_values("priority_rank")
         assert rows["priority_rank"].tolist() == list(range(1, len(rows) + 1))
         assert value.iloc[numbers(rows)].is_monotonic_decreasing
-    letters = leads.rows["expected_value_band"].tolist()
-    for _, rows in leads.rows.groupby("branch_id"):
+    letters = ranked(leads)["expected_value_band"].tolist()
+    for _, rows in ranked(leads).groupby("branch_id"):
         assert rows["expected_value_band"].is_monotonic_increasing
     assert set(letters) <= set("ABCDE")
 
@@ -102,8 +107,8 @@ def test_waterfall_goes_down_to_the_listed(people, capacity):
     leads = list_of(people, policy(), capacity=capacity)
     steps = leads.waterfall
     assert steps["remaining"].iloc[0] == len(people)
-    assert steps["remaining"].iloc[-1] == len(leads.rows)
-    assert steps["excluded"].sum() == len(people) - len(leads.rows)
+    assert steps["remaining"].iloc[-1] == len(ranked(leads))
+    assert steps["excluded"].sum() == len(people) - len(ranked(leads))
     assert steps.set_index("reason")["excluded"]["over_capacity"] == len(leads.waitlist)
     assert (steps["excluded"] >= 0).all()
 
@@ -116,10 +121,10 @@ def test_assignments_cover_the_experiment(people, capacity):
     leads = list_of(people, rules_of, capacity=capacity)
     arms = leads.assignments
     assert arms["subject_no"].is_unique
-    treated = arms[arms["arm"] == "treat"]
+    treated = arms[arms["arm"].isin(["treat", "non_personalised"])]
     assert sorted(treated["subject_no"]) == sorted(numbers(leads.rows))
     assert set(treated["lead_id"]) == set(leads.rows["lead_id"])
-    assert arms.loc[arms["arm"] != "treat", "lead_id"].isna().all()
+    assert arms.loc[~arms.index.isin(treated.index), "lead_id"].isna().all()
     for no in arms.loc[arms["arm"].str.startswith("control"), "subject_no"]:
         assert candidates.iloc[no]["campaign_holdout"] and not candidates.iloc[no]["global_holdout"]
 
@@ -145,7 +150,7 @@ def test_control_is_who_would_have_been_listed(people, capacity):
         taken_in.loc[no, "campaign_holdout"] = False
         # among equals the keyed hash decides, so lift the one above its equals
         taken_in.loc[no, "expected_value"] += 1e-9
-        makes_it = no in numbers(build_list(taken_in, rules_of, capacity=capacity, **given_).rows)
+        makes_it = no in numbers(ranked(build_list(taken_in, rules_of, capacity=capacity, **given_)))
         assert (arm == "control") == makes_it
 
 

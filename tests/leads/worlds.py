@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -111,6 +111,7 @@ FLAWS: list[dict[str, Any]] = [
     {"consented": False},
     {"risk_consent": False},
     {"suppressed": True},
+    {"refuses": True},
     {"holds": True},
     {"live": True},
     {"last_contact": date(2026, 11, 1)},
@@ -130,6 +131,7 @@ WANTED = st.fixed_dictionaries(
         "consented": st.just(True),
         "risk_consent": st.just(True),
         "suppressed": st.just(False),
+        "refuses": st.sampled_from([False, False, False, True]),
         "holds": st.just(False),
         "live": st.just(False),
         "last_contact": st.sampled_from([None, date(2026, 8, 8), date(2020, 1, 1)]),
@@ -157,10 +159,14 @@ PERSON = st.one_of(
 POPULATION = st.one_of(st.lists(PERSON, min_size=1, max_size=4), st.lists(PERSON, min_size=15, max_size=40))
 
 
-def candidates_of(people: Sequence[dict[str, Any]], rules_of: LeadPolicy) -> pd.DataFrame:
+def candidates_of(
+    people: Sequence[dict[str, Any]],
+    rules_of: LeadPolicy,
+    pseudonym: Callable[[int], str] = subject_id,
+) -> pd.DataFrame:
     """The candidates that these people make."""
     frame = pd.DataFrame(list(people), columns=list(PERSON_COLUMNS)).assign(subject_no=range(len(people)))
-    frame["subject_id"] = [subject_id(no) for no in frame["subject_no"]]
+    frame["subject_id"] = [pseudonym(no) for no in frame["subject_no"]]
     scored = frame.dropna(subset=["propensity"])
     graded = frame.dropna(subset=["grade"])
     return assemble(
@@ -180,6 +186,7 @@ def candidates_of(people: Sequence[dict[str, Any]], rules_of: LeadPolicy) -> pd.
         holders=frame.loc[frame["holds"], "subject_no"],
         contacts=frame.dropna(subset=["last_contact"]),
         live_leads=frame.loc[frame["live"], "subject_no"],
+        refusing=frame.loc[frame["refuses"], "subject_no"],
     )
 
 
@@ -188,6 +195,7 @@ PERSON_COLUMNS = (
     "consented",
     "risk_consent",
     "suppressed",
+    "refuses",
     "holds",
     "live",
     "last_contact",
@@ -204,6 +212,7 @@ def wanted_person(**changes: Any) -> dict[str, Any]:
         "consented": True,
         "risk_consent": True,
         "suppressed": False,
+        "refuses": False,
         "holds": False,
         "live": False,
         "last_contact": None,

@@ -12,7 +12,13 @@ from scipy.stats import spearmanr
 
 from features.feature_parity import equal_share, feature_parity
 from features.stability import psi, psi_noise, spearman
-from leads.carry_over import carry_over, consent_basis, lapsing_consents, protected_subjects, register_kept
+from leads.carry_over import (
+    carry_over,
+    consent_basis,
+    meaningless_consents,
+    protected_subjects,
+    register_kept,
+)
 from leads.list_parity import list_parity
 from leads.policy import load_policy
 from models.score_parity import score_parity
@@ -158,14 +164,13 @@ def test_a_register_that_moves_keeps_everybody() -> None:
     assert register_kept("resident", "suppression", [1, 2, 3], [1, 2]).counts["lost"] == 1
 
 
-def test_consents_that_name_only_the_old_platform_lapse_and_are_told() -> None:
-    told = ['["city_si"]', '["city_si", "prov_si"]', '["tax"]', None, "[]"]
+def test_consents_hold_for_families_whoever_delivers_them_and_those_of_no_family_are_told() -> None:
+    told = ['["si"]', '["si", "tax"]', '["tax"]', None, "[]", '["city_si"]', '["si_person_month"]', "si"]
     consents = pa.table({"source_codes": pa.array(told, pa.string())})
-    basis = consent_basis(consents, ["city_si"], ["prov_si"])
-    assert (basis.unnamed, basis.hold, basis.lapse) == (3, 1, 1)
-    assert consent_basis(consents, ["city_si"], ["prov_si", "city_si"]).lapse == 0, (
-        "where somebody answers for it they hold"
-    )
-    found = lapsing_consents("resident", basis)
+    basis = consent_basis(consents, {"si"}, {"si", "tax"})
+    assert (basis.cover, basis.other, basis.meaningless) == (3, 1, 4)
+    found = meaningless_consents("resident", basis)
     assert (found.check, found.verdict, found.blocks) == ("PC15", Verdict.WARN, False)
-    assert lapsing_consents("resident", consent_basis(pa.table({"x": [1]}), [], [])).verdict is Verdict.PASS
+    assert found.counts == {"consents": 8, "cover": 3, "of_no_family": 4}
+    without = consent_basis(pa.table({"x": [1]}), {"si"}, {"si"})
+    assert meaningless_consents("resident", without).verdict is Verdict.PASS

@@ -37,7 +37,7 @@ from sources.arrivals import Arrival, read_schedule, receive
 from sources.delivery import folder_of, write_manifest
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import simulate
-from tests.pipelines.test_end_to_end import AS_OF, ENTERPRISES, LISTS, MONTHS, RESIDENTS, TABLES, lighter
+from tests.pipelines.test_end_to_end import AS_OF, ENTERPRISES, LISTS, MONTHS, ON, RESIDENTS, TABLES, lighter
 from tests.rights.traces import files_with
 
 pytestmark = pytest.mark.slow
@@ -213,6 +213,30 @@ def test_next_months_features_leave_the_subject_out(homes: Homes) -> None:
         .to_pylist()
     )
     assert now and not gone & set(now)
+
+
+def test_who_refuses_automated_marketing_is_in_the_drawn_arm_or_nowhere(homes: Homes) -> None:
+    found = 0
+    for kind, policy in LISTS.items():
+        entries = homes.kept.store.read(f"raw/{kind}/suppression").to_pandas()
+        begun = pd.to_datetime(entries["from_date"]) <= pd.Timestamp(ON)
+        entries = entries[begun & ~(pd.to_datetime(entries["to_date"]) < pd.Timestamp(ON))]
+        other = set(entries.loc[entries["scope"] != "automated_marketing", "subject_no"])
+        refusing = set(entries.loc[entries["scope"] == "automated_marketing", "subject_no"]) - other
+        arms = homes.kept.store.read(f"leads/{kind}/{policy}", [str(AS_OF)]).to_pandas()
+        theirs = arms[arms["subject_no"].isin(refusing)]
+        assert set(theirs["arm"]) <= {"non_personalised", "non_personalised_waitlist"}
+        assert set(arms.loc[arms["arm"] == "non_personalised", "subject_no"]) <= refusing
+        drawn = leads_of(homes.kept, kind).query("arm == 'non_personalised'")
+        assert len(drawn) == (arms["arm"] == "non_personalised").sum()
+        assert (drawn[["propensity_band", "model_version"]] == "").all(axis=None)
+        with homes.kept.state.session() as session:
+            entry = session.scalars(select(LeadList).where(LeadList.subject == str(kind))).one()
+        assert entry.waterfall["arms"]["non_personalised"] == len(drawn)
+        manifest = json.loads((Path(entry.folder) / "manifest.json").read_text())
+        assert manifest["rows_by_arm"].get("non_personalised", 0) == len(drawn)
+        found += len(drawn)
+    assert found
 
 
 def test_a_subject_has_features_of_consented_sources_only(homes: Homes) -> None:

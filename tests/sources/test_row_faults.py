@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from core.errors import Refusal
 from core.months import Month
+from core.table_schema import ColumnType
 from sources.hold_reasons import BY_WORD, Reason
 from tests.sources.adapting import SCHEMA, converted, held, hold
 from tests.sources.bench import token
@@ -89,6 +91,26 @@ def test_a_fault_trips_its_reason(
     result = converted(tmp_path, [CLEAN, CLEAN | cells], TABLE, **FEED)
     assert held(result) == ([] if reason is None else [(2, reason, column)])
     assert result.accepted == (2 if reason is None else 1)
+
+
+def test_a_text_of_another_form_than_the_contracts(tmp_path: Path) -> None:
+    """A platform's name instead of families of tables; where there is no text, none has another form."""
+    columns = tuple(
+        replace(c, type=ColumnType.STRING, codes=(), pattern="^(?:tax|si)(?:,(?:tax|si))*$")
+        if c.name == "kind"
+        else c
+        for c in SCHEMA.columns
+    )
+    table = replace(SCHEMA, columns=columns)
+    rows = [{"lx": text} for text in ("tax", "sim_city_tax", "", "si,tax", "si,", "[]")]
+    feed: dict[str, Any] = {"columns": {"kind": {"from": "lx"}}}
+    result = converted(tmp_path, rows, table, **feed, quarantine=EVERYTHING)
+    assert held(result) == [(2, "other_form", "lx"), (5, "other_form", "lx"), (6, "other_form", "lx")]
+    with pytest.raises(Refusal, match="REFUSED/FORM") as refused:
+        converted(tmp_path, rows, table, **feed)
+    assert "city_tax" not in str(refused.value)
+    with pytest.raises(Refusal, match="of the contract's form"):
+        converted(tmp_path, rows, table, columns={"kind": {"constant": "taxes"}})
 
 
 def test_f12_a_row_sent_twice_and_f18_restated_without_a_version(tmp_path: Path) -> None:

@@ -65,14 +65,6 @@ def test_a_definition_tells_sources_months_and_how_subjects_are_linked(tmp_path:
     assert definition.sha256 != load(tmp_path, PLAIN | {"list_size": 5}).sha256
 
 
-def test_consents_of_the_old_platforms_hold_only_where_somebody_answers_for_it(tmp_path: Path) -> None:
-    assert load(tmp_path, PLAIN).consented_sources == {"prov"}
-    answer = {"reason": "the form covers successors", "who": "Zhao Min", "document_sha256": "0" * 64}
-    assert load(tmp_path, PLAIN | {"consents_hold": answer}).consented_sources == {"prov", "city"}
-    with pytest.raises(Refusal, match=r"consents_hold\.who: Field required"):
-        load(tmp_path, PLAIN | {"consents_hold": {k: v for k, v in answer.items() if k != "who"}})
-
-
 def table(**changes: Any) -> dict[str, Any]:
     return {"tables": [PLAIN["tables"][0] | changes]}
 

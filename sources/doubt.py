@@ -1,4 +1,4 @@
-"""What is well-formed and still can't be right: judged against what the feed sent before, after reading and before writing."""
+"""Doubt in a delivery: what is well-formed and still can't be right, judged against what the feed sent before it is written."""
 
 from __future__ import annotations
 
