@@ -41,7 +41,8 @@ PROTECTED = (
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature, windows written out. `scale` turns fen into yuan where the measure is an amount."""
+    """One feature, windows written out. `scale` turns fen into yuan where the measure is an amount; `entry` is what was written
+    down, `section` the heading of its file."""
 
     name: str
     facts: str
@@ -61,6 +62,7 @@ class Feature:
     fairness_why: Bilingual | None = None
     ageing: int | None = None
     section: Bilingual | None = None
+    entry: FeatureEntry | None = None
 
     @property
     def sides(self) -> tuple[tuple[str, str], ...]:
@@ -291,6 +293,7 @@ def _expand(
             fairness_why=entry.fairness_why,
             ageing=entry.years,
             section=section,
+            entry=entry,
         )
         for window in entry.windows
     ]

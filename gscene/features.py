@@ -126,6 +126,44 @@ def lineage(name: str, as_json: bool) -> None:
     reporter.finish()
 
 
+@features.command("page")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Page to rewrite from its mark on, such as docs/features.md.",
+)
+@json_option
+def page(out: Path | None, as_json: bool) -> None:
+    """The whole catalogue as Markdown tables, to read or to keep beside the code.
+
+    把特征目录写成文档。
+
+    \b
+    Examples:
+      gscene features page
+      gscene features page --out docs/features.md
+    """
+    from features.feature_page import MARK, feature_page
+    from features.window_kernels import KERNELS, KERNELS_OF_TWO
+
+    reporter = Reporter(as_json)
+    sets = _sets()
+    made = feature_page(
+        sets, {name: kernel.__doc__ or "" for name, kernel in (KERNELS | KERNELS_OF_TWO).items()}
+    )
+    if out is None:
+        if as_json:
+            reporter.result["page"] = made
+        else:
+            click.echo(made, nl=False)
+    else:
+        before = out.read_text(encoding="utf-8").partition(MARK)[0] if out.exists() else ""
+        out.write_text(before + made, encoding="utf-8")
+        reporter.results({"page": str(out)})
+    reporter.result["features"] = {name: len(feature_set.features) for name, feature_set in sets.items()}
+    reporter.finish()
+
+
 _SIGNS = {1: "raises", -1: "lowers", 0: "-"}
 
 
