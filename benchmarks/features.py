@@ -155,7 +155,7 @@ def folded(
         columns=["subject_no", *sorted(wanted), *envelope],
         encoded=coded_columns(definition, schema),
     )
-    return fold_month(raw, definition, schema, Resolver(schema, ledger_of(month), vouched=True))
+    return fold_month(raw, definition, schema, Resolver(schema, ledger_of(month), vouched=True), month)
 
 
 def check_incremental(root: Path) -> None:

@@ -74,13 +74,14 @@ def explain(name: str, as_json: bool) -> None:
 
     解释一个特征。
     """
-    from features.window_kernels import KERNELS, share_of
+    from features.window_kernels import KERNELS, KERNELS_OF_TWO
 
     reporter = Reporter(as_json)
     feature, feature_set = _find(name)
-    kernel = share_of if feature.formula == "share_of" else KERNELS[feature.formula]
+    kernel = (KERNELS | KERNELS_OF_TWO)[feature.formula]
     how = " ".join((kernel.__doc__ or "").split())
-    told = _told(feature) | {"feature_set": feature_set.name, "how": how}
+    sources = ", ".join(feature_set.source_columns(feature))
+    told = _told(feature) | {"feature_set": feature_set.name, "how": how, "source_columns": sources}
     measures = {
         f"{facts}.{measure}": feature_set.facts[facts]
         .measures[measure]
@@ -122,6 +123,44 @@ def lineage(name: str, as_json: bool) -> None:
     title = f"{name} <- {', '.join(traced.measures)}"
     reporter.table(title, ["contract column", "type", "data class", "purposes", "fed by"], rows)
     reporter.result |= asdict(traced)
+    reporter.finish()
+
+
+@features.command("page")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Page to rewrite from its mark on, such as docs/features.md.",
+)
+@json_option
+def page(out: Path | None, as_json: bool) -> None:
+    """The whole catalogue as Markdown tables, to read or to keep beside the code.
+
+    把特征目录写成文档。
+
+    \b
+    Examples:
+      gscene features page
+      gscene features page --out docs/features.md
+    """
+    from features.feature_page import MARK, feature_page
+    from features.window_kernels import KERNELS, KERNELS_OF_TWO
+
+    reporter = Reporter(as_json)
+    sets = _sets()
+    made = feature_page(
+        sets, {name: kernel.__doc__ or "" for name, kernel in (KERNELS | KERNELS_OF_TWO).items()}
+    )
+    if out is None:
+        if as_json:
+            reporter.result["page"] = made
+        else:
+            click.echo(made, nl=False)
+    else:
+        before = out.read_text(encoding="utf-8").partition(MARK)[0] if out.exists() else ""
+        out.write_text(before + made, encoding="utf-8")
+        reporter.results({"page": str(out)})
+    reporter.result["features"] = {name: len(feature_set.features) for name, feature_set in sets.items()}
     reporter.finish()
 
 
@@ -169,6 +208,10 @@ def _told(feature: Feature) -> dict[str, object]:
         "risk": _SIGNS[feature.risk],
         "missing_zh": feature.missing.zh,
         "missing_en": feature.missing.en,
+        "fairness": feature.fairness,
+        "fairness_why_zh": feature.fairness_why.zh if feature.fairness_why else "",
+        "fairness_why_en": feature.fairness_why.en if feature.fairness_why else "",
+        "ageing_years": feature.ageing if feature.ageing is not None else "-",
         "phrase": feature.phrase,
     }
 
