@@ -119,7 +119,7 @@ def _fold(root: Path, first: int, end: int) -> None:
                 columns=["subject_no", *sorted(wanted), *envelope],
                 encoded=coded_columns(definition, schema),
             )
-            facts = fold_month(raw, definition, schema, Resolver(schema, ledger, vouched=True))
+            facts = fold_month(raw, definition, schema, Resolver(schema, ledger, vouched=True), month)
             store.replace(definition.fact_table, str(month), facts)
 
 

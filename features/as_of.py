@@ -192,7 +192,7 @@ def _features(
     consents: ConsentMask | None,
     ineligible: Ineligible | None,
 ) -> pa.Table:
-    from features.window_kernels import KERNELS, share_of
+    from features.window_kernels import KERNELS, KERNELS_OF_TWO
 
     feature_set = plan.feature_set
     columns = plan.columns[:, : chunk.high - chunk.low]
@@ -206,7 +206,8 @@ def _features(
             for place in places:
                 feature = feature_set.features[place]
                 windows = [side[len(side) - feature.months_back :] for side in sides]
-                values = share_of(*windows) if len(keys) == 2 else KERNELS[feature.formula](*windows)
+                kernel = KERNELS_OF_TWO if len(keys) == 2 else KERNELS
+                values = kernel[feature.formula](*windows)
                 np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
     told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
     subjects = slice(chunk.low, chunk.high)

@@ -1,8 +1,8 @@
 """The catalogue: every feature by name, with its formula, window, unit, purposes, sign, missing-value meaning and phrase.
 
-A feature set is one YAML file in `features/catalogue/`. Adding a feature is one entry and no Python. On load each
-entry is checked against the facts and contracts it stands on: a feature can't claim a purpose that one of its source
-columns doesn't allow.
+A feature set is one YAML file `features/catalogue/<set>.yaml`, or several in a folder `<set>/`. Adding a feature is one entry
+(`features.feature_entry`) and no Python. On load each entry is checked against the facts and contracts it stands on: a feature
+can't claim a purpose that one of its source columns doesn't allow, nor carry an adverse event beyond its ageing.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, model_validator
-
-from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
+from core.definition_file import CODE, Bilingual, line_of, load_definition
 from core.errors import Refusal
 from core.purpose import Purpose
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from features.fact_definition import FactDefinition
-from features.windows import EXTRA_MONTHS, PRESENCE, Formula
+from features.feature_entry import ADVERSE_YEARS, FeatureEntry, FeatureFile
+from features.windows import DIMENSIONLESS, EXTRA_MONTHS, PRESENCE
 
 FOLDER = Path(__file__).parent / "catalogue"
 
@@ -39,44 +37,6 @@ PROTECTED = (
     "marital",
     "location",
 )
-
-
-class FeatureEntry(Definition):
-    """One entry of a feature set; `{w}` in name and texts stands for each window in months."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_{}]*$")
-    facts: str
-    measure: str
-    formula: Formula
-    windows: list[int] = Field(min_length=1)
-    over: str | None = None
-    over_facts: str | None = None
-    unit: str
-    purposes: list[Purpose] = Field(min_length=1)
-    risk: Literal[-1, 0, 1]
-    missing: Bilingual
-    zh: str
-    en: str
-    phrase: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-
-    @model_validator(mode="after")
-    def _complete(self) -> FeatureEntry:
-        if (self.formula == "share_of") != (self.over is not None):
-            raise ValueError("share_of needs `over`, and only share_of takes it")
-        if len(self.windows) > 1 and "{w}" not in self.name:
-            raise ValueError("a name for several windows needs {w}")
-        if any(w < 1 or w > 60 for w in self.windows):
-            raise ValueError("windows are 1 to 60 months")
-        return self
-
-
-class FeatureFile(Definition):
-    """One YAML file of the catalogue."""
-
-    feature_set: str
-    subject: SubjectKind
-    title: Bilingual
-    features: list[FeatureEntry]
 
 
 @dataclass(frozen=True)
@@ -97,6 +57,10 @@ class Feature:
     title: Bilingual
     phrase: str
     scale: float
+    fairness: str = "none"
+    fairness_why: Bilingual | None = None
+    ageing: int | None = None
+    section: Bilingual | None = None
 
     @property
     def sides(self) -> tuple[tuple[str, str], ...]:
@@ -145,6 +109,15 @@ class FeatureSet:
         """Names of the features that may serve this purpose."""
         return [feature.name for feature in self.features if purpose in feature.purposes]
 
+    def source_columns(self, feature: Feature) -> list[str]:
+        """The contract columns that a feature stands on, `<table>.<column>`."""
+        found = {
+            f"{self.facts[facts].table}.{column}"
+            for facts, measure in feature.sides
+            for column in self.facts[facts].columns_of(measure)
+        }
+        return sorted(found)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that decides a value: features and fact definitions."""
@@ -174,21 +147,8 @@ def load_feature_set(
     facts: dict[tuple[SubjectKind, str], FactDefinition],
     schemas: dict[str, TableSchema],
 ) -> FeatureSet:
-    """Read one feature set; a wrong name, purpose or protected column is a Refusal with file and line."""
-    file = load_definition(path, FeatureFile)
-    features: list[Feature] = []
-    used: dict[str, FactDefinition] = {}
-    for position, entry in enumerate(file.features):
-        for name in {entry.facts, entry.over_facts or entry.facts}:
-            if (file.subject, name) not in facts:
-                raise _refuse(path, position, f"there are no facts {name} for {file.subject}")
-            used[name] = facts[file.subject, name]
-        features += _expand(path, position, entry, used, schemas)
-    names = [feature.name for feature in features]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise _refuse(path, 0, f"the names {', '.join(sorted(twice))} are given twice")
-    return FeatureSet(file.feature_set, file.subject, file.title, tuple(features), used)
+    """Read one file as a feature set; a wrong name, purpose or protected column is a Refusal with file and line."""
+    return _one_set([path], facts, schemas)
 
 
 def load_catalogue(
@@ -196,40 +156,82 @@ def load_catalogue(
     schemas: dict[str, TableSchema],
     folder: Path = FOLDER,
 ) -> dict[str, FeatureSet]:
-    """All feature sets by name."""
-    sets = [load_feature_set(path, facts, schemas) for path in sorted(folder.glob("*.yaml"))]
-    return {feature_set.name: feature_set for feature_set in sets}
+    """All feature sets by name, in the order of their files."""
+    paths: dict[str, list[Path]] = {}
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+        paths.setdefault(path.stem if path.parent == folder else path.parent.name, []).append(path)
+    sets = {name: _one_set(files, facts, schemas) for name, files in paths.items()}
+    for name, feature_set in sets.items():
+        if feature_set.name != name:
+            raise Refusal(
+                CODE, f"this is the place of the feature set {name}, the file names {feature_set.name}.",
+                file=str(paths[name][0]), line=line_of(paths[name][0], "feature_set"),
+                remedy="Put a set into <set>.yaml or into files of a folder <set>/.",
+            )  # fmt: skip
+    return sets
 
 
-def _expand(
+def _one_set(
+    paths: list[Path],
+    facts: dict[tuple[SubjectKind, str], FactDefinition],
+    schemas: dict[str, TableSchema],
+) -> FeatureSet:
+    features: list[Feature] = []
+    used: dict[str, FactDefinition] = {}
+    heading: FeatureFile | None = None
+    for path in paths:
+        file = load_definition(path, FeatureFile)
+        heading = heading or file
+        if (file.feature_set, file.subject, file.title) != (
+            heading.feature_set,
+            heading.subject,
+            heading.title,
+        ):
+            raise Refusal(
+                CODE, f"names another set, subject or title than {paths[0].name} of the same folder.",
+                file=str(path), line=line_of(path, "feature_set"), remedy="Give all files of a set the same three.",
+            )  # fmt: skip
+        for position, entry in enumerate(file.features):
+            for name in {entry.facts, entry.over_facts or entry.facts}:
+                if (file.subject, name) not in facts:
+                    raise _refuse(path, position, f"there are no facts {name} for {file.subject}")
+                used[name] = facts[file.subject, name]
+            _check(path, position, entry, used, schemas)
+            made = _expand(entry, used, schemas, file.section)
+            names = [feature.name for feature in (*features, *made)]
+            twice = next((each.name for each in made if names.count(each.name) > 1), None)
+            if twice is not None:
+                raise _refuse(path, position, f"the name {twice} is given twice")
+            features += made
+    assert heading is not None, "a set has a file"
+    return FeatureSet(heading.feature_set, heading.subject, heading.title, tuple(features), used)
+
+
+def _sides(entry: FeatureEntry) -> list[tuple[str, str]]:
+    """The one or two (facts, measure) behind an entry."""
+    own = [(entry.facts, entry.measure)]
+    return own if entry.over is None else [*own, (entry.over_facts or entry.facts, entry.over)]
+
+
+def _check(
     path: Path,
     position: int,
     entry: FeatureEntry,
     facts: dict[str, FactDefinition],
     schemas: dict[str, TableSchema],
-) -> list[Feature]:
-    over_facts = entry.over_facts or entry.facts
-    sides = [(entry.facts, entry.measure)] + ([(over_facts, entry.over)] if entry.over is not None else [])
-    purposes = frozenset(entry.purposes)
-    for name, measure in sides:
+) -> None:
+    """Refuse an entry that its facts and contracts don't bear."""
+    for name, measure in _sides(entry):
         definition = facts[name]
         if measure not in definition.measures:
-            raise _refuse(
-                path,
-                position,
-                f"{entry.name}: the facts {name} have no measure {measure}",
-            )
+            raise _refuse(path, position, f"{entry.name}: the facts {name} have no measure {measure}")
         if entry.formula in PRESENCE and definition.measures[measure].agg != "count":
             raise _refuse(path, position, f"{entry.name}: {entry.formula} takes a count of records")
         columns = definition.columns_of(measure)
         protected = [column for column in columns if any(word in column for word in PROTECTED)]
         if protected:
-            raise _refuse(
-                path,
-                position,
-                f"{entry.name} stands on the protected column {protected[0]}",
-            )
-        forbidden = purposes - definition.purposes_of(measure, schemas[definition.table])
+            raise _refuse(path, position, f"{entry.name} stands on the protected column {protected[0]}")
+        forbidden = set(entry.purposes) - definition.purposes_of(measure, schemas[definition.table])
         if forbidden:
             words = ", ".join(sorted(forbidden))
             raise _refuse(
@@ -237,9 +239,37 @@ def _expand(
                 position,
                 f"{entry.name} claims the purpose {words}, which its source columns don't allow",
             )
+    _check_ageing(path, position, entry, facts)
+
+
+def _check_ageing(path: Path, position: int, entry: FeatureEntry, facts: dict[str, FactDefinition]) -> None:
+    """An adverse event must have left every window by the time that it is `ageing` years over (domain rule L9)."""
+    counted = [facts[name].measures[measure].months_counted for name, measure in _sides(entry)]
+    adverse = max((months for months in counted if months is not None), default=None)
+    if (adverse is None) != (entry.years is None):
+        told = f"stands on an adverse event: `ageing` says after how many years it no longer counts, at most {ADVERSE_YEARS}"
+        if adverse is None:
+            told = "names an `ageing`, but nothing in its facts is marked `adverse`"
+        raise _refuse(path, position, f"{entry.name} {told}")
+    if adverse is None or entry.years is None:
+        return
+    longest = max(entry.months_back(window) for window in entry.windows)
+    if adverse + longest - 1 > 12 * entry.years:
+        raise _refuse(
+            path, position,
+            f"{entry.name} looks back {longest} months at events that count {adverse} months: "
+            f"they would still count {adverse + longest - 1} months after their end, more than {entry.years} years",
+        )  # fmt: skip
+
+
+def _expand(
+    entry: FeatureEntry,
+    facts: dict[str, FactDefinition],
+    schemas: dict[str, TableSchema],
+    section: Bilingual | None,
+) -> list[Feature]:
     scale = _scale(
-        entry,
-        [facts[name].is_money(measure, schemas[facts[name].table]) for name, measure in sides],
+        entry, [facts[name].is_money(measure, schemas[facts[name].table]) for name, measure in _sides(entry)]
     )
     return [
         Feature(
@@ -249,32 +279,26 @@ def _expand(
             formula=entry.formula,
             window=window,
             over=entry.over,
-            over_facts=over_facts,
+            over_facts=entry.over_facts or entry.facts,
             unit=entry.unit,
-            purposes=purposes,
+            purposes=frozenset(entry.purposes),
             risk=entry.risk,
             missing=entry.missing,
-            title=Bilingual(
-                zh=entry.zh.replace("{w}", str(window)),
-                en=entry.en.replace("{w}", str(window)),
-            ),
+            title=Bilingual(zh=entry.zh.replace("{w}", str(window)), en=entry.en.replace("{w}", str(window))),
             phrase=entry.phrase,
             scale=scale,
+            fairness=entry.fairness,
+            fairness_why=entry.fairness_why,
+            ageing=entry.years,
+            section=section,
         )
         for window in entry.windows
     ]
 
 
-#: Formulas whose result has no unit of money even when the measure has.
-_DIMENSIONLESS = {
-    "cv", "slope", "records", "positive", "positive_share", "any_positive", "longest_gap", "longest_run",
-    "since_positive", "since_record", "change", "ratio_previous", "year_on_year",
-}  # fmt: skip
-
-
 def _scale(entry: FeatureEntry, money: list[bool]) -> float:
     """Facts keep amounts in fen, features give yuan: 0.01 for an amount, 100 for something per amount, else 1."""
-    if entry.formula in _DIMENSIONLESS:
+    if entry.formula in DIMENSIONLESS:
         return 1.0
     if entry.formula == "share_of":
         return (0.01 if money[0] else 1.0) / (0.01 if money[1] else 1.0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,9 @@ from core.table_schema import ColumnType, TableSchema
 FOLDER = Path(__file__).parent / "facts"
 
 Aggregation = Literal["count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank"]
+
+#: In `derive`, the last day of the month that the rows are filed under: how old something was at that month's end.
+PERIOD_END = "period_end"
 
 #: Aggregations that need a column to work on.
 _NEEDS_COLUMN = {
@@ -54,10 +57,39 @@ Condition = Annotated[bool | str | list[str] | Comparison, Field(union_mode="lef
 
 
 class DaysBetween(Definition):
-    """A derived column: whole days from one date to another; missing where either is."""
+    """A derived column: whole days from one date to another; missing where either is. Either may be `period_end`."""
 
     days_from: str
     to: str
+
+
+class Adverse(Definition):
+    """How an adverse event grows old (domain rule L9): it counts in a month while its end, or where none is told its date, lies
+    less than so many months back; 1 = in that month itself. Where neither is known it is still going on and counts.
+
+    The catalogue refuses a feature whose window could carry it beyond the feature's `ageing`.
+    """
+
+    end: str | None = None
+    date: str | None = None
+    months: int = Field(ge=1, le=60)
+    own_month: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_its_own_month(cls, given: Any) -> Any:
+        return {"months": 1, "own_month": True} if given == "month" else given
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns of its dates."""
+        return {name for name in (self.end, self.date) if name is not None}
+
+    @model_validator(mode="after")
+    def _dated(self) -> Adverse:
+        if not self.columns and not self.own_month:
+            raise ValueError("name the column of the event's end, of its date, or both")
+        return self
 
 
 class Measure(Definition):
@@ -66,7 +98,11 @@ class Measure(Definition):
     `count`: rows that meet `where`; `sum`: of `column` over them (0 when none does); `max`, `min`: missing when none does;
     `distinct`: different values of `column`; `top_share`: share of the `top` largest values of `column` in the sum of `by`;
     `hhi`: Herfindahl index of the same shares; `max_gap`: longest stretch of days between two dates in `column`;
-    `code_rank`: position (0, 1, ...) of the code among `ranks`, the worst of the month.
+    `code_rank`: position (0, 1, ...) of the code among `ranks`, the worst of the month. Ranks run
+    from best to worst.
+
+    `adverse`: `month` where the row tells of something bad in its own month (a balance in arrears, a bill paid late), or the
+    dates by which an event grows old.
     """
 
     agg: Aggregation
@@ -76,6 +112,7 @@ class Measure(Definition):
     top: int = 5
     ranks: list[str] = []
     unit: str = ""
+    adverse: Adverse | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Measure:
@@ -86,6 +123,11 @@ class Measure(Definition):
         if self.agg == "code_rank" and not self.ranks:
             raise ValueError("code_rank needs `ranks`, the codes from best to worst")
         return self
+
+    @property
+    def months_counted(self) -> int | None:
+        """Months that an adverse event counts for after its end, the month itself included; None where nothing is adverse."""
+        return None if self.adverse is None else self.adverse.months
 
 
 class FactDefinition(Definition):
@@ -121,12 +163,13 @@ class FactDefinition(Definition):
     def columns_of(self, measure: str) -> set[str]:
         """Contract columns behind one measure, derived columns traced back to their dates."""
         spec = self.measures[measure]
-        named = {name for name in (spec.column, spec.by, *spec.where) if name is not None}
+        ageing = spec.adverse.columns if spec.adverse is not None else set()
+        named = {name for name in (spec.column, spec.by, *spec.where, *ageing) if name is not None}
         traced: set[str] = set()
         for name in named:
             derived = self.derive.get(name)
             traced |= {derived.days_from, derived.to} if derived is not None else {name}
-        return traced
+        return traced - {PERIOD_END}
 
     def is_money(self, measure: str, schema: TableSchema) -> bool:
         """Whether the measure is an amount (kept in fen, given to features in yuan)."""
@@ -148,7 +191,7 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
     definition = load_definition(path, FactDefinition)
     known = {column.name for column in schema.columns}
     for name, derived in definition.derive.items():
-        for column in (derived.days_from, derived.to):
+        for column in {derived.days_from, derived.to} - {PERIOD_END}:
             if column not in known or schema.column(column).type is not ColumnType.DATE:
                 raise _refuse(
                     path,
@@ -156,7 +199,12 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
                     "derive",
                     name,
                 )
-    for name in definition.measures:
+    for name, measure in definition.measures.items():
+        for column in measure.adverse.columns if measure.adverse is not None else ():
+            if column in known and schema.column(column).type is not ColumnType.DATE:
+                raise _refuse(
+                    path, f"measure {name} grows old by {column}, which isn't a date", "measures", name
+                )
         for column in definition.columns_of(name):
             if column not in known:
                 raise _refuse(

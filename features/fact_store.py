@@ -64,7 +64,7 @@ def fold_partition(
         schema=schema.arrow_with_envelope(),
     )
     facts = fold_month(
-        raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True)
+        raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True), month
     )
     store.replace(definition.fact_table, period, facts)
     record_derivation(

@@ -66,7 +66,7 @@ def fold_known_rows(
     raw = pa.table([stamped.get(name, rows.column(name) if name in rows.column_names else None) for name in target.names],
                    schema=target)  # fmt: skip
     whole = KnownDelivery(0, "migration", str(month), 1, True, _ALWAYS)
-    facts = fold_month(raw, definition, schema, Resolver(schema, {0: whole}))
+    facts = fold_month(raw, definition, schema, Resolver(schema, {0: whole}), month)
     scratch.replace(definition.fact_table, str(month), facts)
 
 

@@ -6,15 +6,18 @@ only the subjects it touched. Whoever reads with a cutoff applies the blocks in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import GsceneError
 from core.money import fen
+from core.months import Month
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import CHUNK
-from features.fact_definition import Comparison, Condition, FactDefinition, Measure
+from features.fact_definition import PERIOD_END, Adverse, Comparison, Condition, FactDefinition, Measure
 from sources.versions import Resolver
 
 #: Quantities (kWh, m3) are added up in ten-thousandths, as integers: a float sum would depend on the order of rows.
@@ -26,31 +29,39 @@ _EXACT = 2**53
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
 
-def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, resolve: Resolver) -> pa.Table:
+def fold_month(
+    raw: pa.Table,
+    definition: FactDefinition,
+    schema: TableSchema,
+    resolve: Resolver,
+    month: Month | None = None,
+) -> pa.Table:
     """Facts of one month: subject_no int32, known_at, then one column per measure; sorted by chunk of subjects,
     known_at, subject_no.
 
-    A subject whose rows have all gone (a full restatement without it) gets a row of missing values at that moment. All
-    measures are float64, sums of amounts in fen. Sums are integer sums, so that the order of rows and deliveries can't matter.
+    `month` is what the rows are filed under; only measures that reckon with its end need it. A subject whose rows have all
+    gone (a full restatement without it) gets a row of missing values at that moment. All measures are float64, sums of
+    amounts in fen. Sums are integer sums, so that the order of rows and deliveries can't matter.
     """
+    shape = _Shape(definition, schema, month)
     arrivals = pc.unique(raw.column("received_at")).to_pylist()
     moments = sorted({*arrivals, *resolve.replacements}) if arrivals else []
     blocks = []
     for position, at in enumerate(moments):
         moment = pa.scalar(at, KNOWN_AT)
         if position == 0:
-            blocks.append(_block(resolve(raw, at), definition, schema, moment, None))
+            blocks.append(_block(resolve(raw, at), shape, moment, None))
         elif resolve.replaces(at):
             current = resolve(raw, at)
             before = resolve(raw, moments[position - 1])
             touched = np.union1d(
                 before.column("subject_no").to_numpy(), current.column("subject_no").to_numpy()
             )
-            blocks.append(_block(current, definition, schema, moment, touched))
+            blocks.append(_block(current, shape, moment, touched))
         else:
             touched = _touched(raw, moment, schema)
             theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched)))
-            blocks.append(_block(resolve(theirs, at), definition, schema, moment, touched))
+            blocks.append(_block(resolve(theirs, at), shape, moment, touched))
     if not blocks:
         return fact_schema(definition).empty_table()
     facts = pa.concat_tables(blocks).combine_chunks()
@@ -101,13 +112,31 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     return np.unique(subjects)
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What is folded: the measures, the table's columns and the month that the rows are filed under."""
+
+    definition: FactDefinition
+    schema: TableSchema
+    month: Month | None
+
+    @property
+    def last_month(self) -> Month:
+        """The month, for measures that reckon with its end."""
+        if self.month is None:
+            raise ValueError(
+                f"the facts {self.definition.facts} reckon with the month's end: fold_month needs `month`"
+            )
+        return self.month
+
+
 def _block(
     rows: pa.Table,
-    definition: FactDefinition,
-    schema: TableSchema,
+    shape: _Shape,
     moment: pa.Scalar,
     touched: np.ndarray | None,
 ) -> pa.Table:
+    definition = shape.definition
     numbers = rows.column("subject_no").to_numpy()
     if len(numbers) and (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")
@@ -115,7 +144,7 @@ def _block(
     starts = (
         np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]) if len(numbers) else np.empty(0, np.int64)
     )
-    fold = _Fold(rows, definition, schema, starts)
+    fold = _Fold(rows, shape, starts)
     present = numbers[starts]
     everyone = present if touched is None else touched.astype(np.int32)
     columns: dict[str, pa.Array] = {
@@ -143,13 +172,13 @@ class _Fold:
     def __init__(
         self,
         rows: pa.Table,
-        definition: FactDefinition,
-        schema: TableSchema,
+        shape: _Shape,
         starts: np.ndarray,
     ) -> None:
         self.rows = rows
-        self.definition = definition
-        self.schema = schema
+        self.definition = shape.definition
+        self.schema = shape.schema
+        self.shape = shape
         self.starts = starts
         self.lengths = np.diff(np.r_[starts, rows.num_rows])
         self._columns: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -283,6 +312,9 @@ class _Fold:
             start, no_start = self._values(derived.days_from)
             end, no_end = self._values(derived.to)
             return end - start, no_start | no_end
+        if name == PERIOD_END:
+            last_day = np.datetime64(self.shape.last_month.last_day).astype(np.int64)
+            return np.full(self.rows.num_rows, last_day), np.zeros(self.rows.num_rows, dtype=bool)
         column = self.rows.column(name)
         missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), dtype=bool)
         kind = self.schema.column(name).type
@@ -299,7 +331,20 @@ class _Fold:
         for name, condition in measure.where.items():
             test = self._test(name, condition)
             mask = test if mask is None else mask & test
+        if measure.adverse is not None and not measure.adverse.own_month:
+            young = self._counts_still(measure.adverse)
+            mask = young if mask is None else mask & young
         return mask
+
+    def _counts_still(self, adverse: Adverse) -> np.ndarray:
+        """Rows of events that haven't grown old by the month: ended less than `months` months back, or still going on."""
+        day, unknown = np.zeros(self.rows.num_rows, np.int64), np.ones(self.rows.num_rows, dtype=bool)
+        for name in (adverse.date, adverse.end):
+            if name is not None:
+                told, missing = self._values(name)
+                day, unknown = np.where(missing, day, told), unknown & missing
+        ended = day.astype("M8[D]").astype("M8[M]").astype(np.int64) + 12 * 1970
+        return unknown | (self.shape.last_month.index - ended < adverse.months)
 
     def _test(self, name: str, condition: Condition) -> np.ndarray:
         key = f"{name}:{condition!r}"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from features.windows import DROP, FLAT
+
 
 def expression(formula: str, windows: list[str], months: int) -> str:
-    """SQL of a formula over one window (two for `share_of`) of so many months."""
-    if formula == "share_of":
-        return _divide(_sum(windows[0]), _sum(windows[1]))
+    """SQL of a formula over one window (or two) of so many months."""
+    if formula in _OF_TWO:
+        return _OF_TWO[formula](windows[0], windows[1], months)
     return _FORMULAS[formula](windows[0], months)
 
 
@@ -107,6 +109,58 @@ def _year_on_year(x: str, months: int) -> str:
     return _divide(_sum(f"slice({x}, 13, {window})"), _sum(f"slice({x}, 1, {window})"))
 
 
+def _steps(x: str, test: str) -> str:
+    pairs = f"filter(sequence(2, size({_there(x)})), t -> {{there}}[t - 1] {test} {{there}}[t - 2])"
+    return f"IF(size({_there(x)}) < 2, NULL, double(size({pairs.format(there=_there(x))})))"
+
+
+def _current_run(x: str, months: int) -> str:
+    run = f"aggregate({_there(x)}, 0D, (run, e) -> IF(e > 0D, run + 1D, 0D))"
+    return f"IF(size({_there(x)}) = 0, NULL, {run})"
+
+
+def _on_year(x: str, months: int) -> str:
+    """Ratios to the same month a year before, where both are there and the earlier is above 0."""
+    both = f"{x}[t] IS NOT NULL AND {x}[t - 12] > 0D"
+    return f"transform(filter(sequence(12, {months - 1}), t -> {both}), t -> {x}[t] / {x}[t - 12])"
+
+
+def _down_on_year(x: str, months: int) -> str:
+    both = f"filter(sequence(12, {months - 1}), t -> {x}[t] IS NOT NULL AND {x}[t - 12] > 0D)"
+    down = f"filter({both}, t -> {x}[t] < {1.0 - DROP}D * {x}[t - 12])"
+    return f"IF(size({both}) = 0, NULL, double(size({down})))"
+
+
+def _both(x: str, y: str, months: int) -> str:
+    return f"filter(sequence(0, {months - 1}), t -> {x}[t] IS NOT NULL AND {y}[t] IS NOT NULL)"
+
+
+def _months_below(x: str, y: str, months: int) -> str:
+    both = _both(x, y, months)
+    return f"IF(size({both}) = 0, NULL, double(size(filter({both}, t -> {x}[t] < {y}[t]))))"
+
+
+def _co_movement(x: str, y: str, months: int) -> str:
+    both = _both(x, y, months)
+    mean_x, mean_y = (
+        f"aggregate({both}, 0D, (s, t) -> s + {z}[t]) / nullif(size({both}), 0)" for z in (x, y)
+    )
+    start = f"named_struct('x', {mean_x}, 'y', {mean_y}, 'xy', 0D, 'xx', 0D, 'yy', 0D)"
+    step = (
+        f"(a, t) -> named_struct('x', a.x, 'y', a.y, 'xy', a.xy + ({x}[t] - a.x) * ({y}[t] - a.y), "
+        f"'xx', a.xx + ({x}[t] - a.x) * ({x}[t] - a.x), 'yy', a.yy + ({y}[t] - a.y) * ({y}[t] - a.y))"
+    )
+    moves = f"a.xx > {FLAT:.1e}D * a.x * a.x AND a.yy > {FLAT:.1e}D * a.y * a.y"
+    found = f"a -> IF({moves}, a.xy / sqrt(a.xx * a.yy), NULL)"
+    return f"IF(size({both}) < 6, NULL, aggregate({both}, {start}, {step}, {found}))"
+
+
+_OF_TWO: dict[str, Callable[[str, str, int], str]] = {
+    "share_of": lambda x, y, _: _divide(_sum(x), _sum(y)),
+    "months_below": _months_below,
+    "co_movement": _co_movement,
+}
+
 _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "sum": lambda x, _: _sum(x),
     "mean": lambda x, _: _mean(x),
@@ -127,4 +181,13 @@ _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "change": _change,
     "ratio_previous": _ratio_previous,
     "year_on_year": _year_on_year,
+    "rises": lambda x, _: _steps(x, ">"),
+    "falls": lambda x, _: _steps(x, "<"),
+    "level_change": lambda x, _: (
+        f"IF(size({_there(x)}) < 2, NULL, try_element_at({_there(x)}, -1) - try_element_at({_there(x)}, 1))"
+    ),
+    "current_run": _current_run,
+    "peak_share": lambda x, _: _divide(f"array_max({x})", _sum(x)),
+    "worst_on_year": lambda x, months: f"array_min({_on_year(x, months)})",
+    "down_on_year": _down_on_year,
 }

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from features.windows import DROP, FLAT
+
 _NAN = np.nan
 
 
@@ -273,7 +275,158 @@ def share_of(x, whole):  # type: ignore[no-untyped-def]
     return _divide(total(x), total(whole))
 
 
-#: The formulas of one measure by the name used in the catalogue; `share_of` takes two.
+@compiled
+def _steps(x, sign):  # type: ignore[no-untyped-def]
+    """Records that differ from the record before them in the sign's direction; missing below two records."""
+    months, subjects = x.shape
+    before, out, count = np.full(subjects, _NAN), np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            v = x[m, j]
+            there = v == v
+            out[j] += 1.0 if sign * (v - before[j]) > 0.0 else 0.0
+            before[j] = v if there else before[j]
+            count[j] += 1.0 if there else 0.0
+    for j in range(subjects):
+        out[j] = out[j] if count[j] > 1 else _NAN
+    return out
+
+
+@compiled
+def rises(x):  # type: ignore[no-untyped-def]
+    """How often a record is above the one before it (a grade's rank: moves for the worse); missing below two records."""
+    return _steps(x, 1.0)
+
+
+@compiled
+def falls(x):  # type: ignore[no-untyped-def]
+    """How often a record is below the one before it; missing below two records."""
+    return _steps(x, -1.0)
+
+
+@compiled
+def level_change(x):  # type: ignore[no-untyped-def]
+    """Last record minus first record, in the measure's own unit; missing below two records."""
+    months, subjects = x.shape
+    first, latest, count = np.full(subjects, _NAN), np.full(subjects, _NAN), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            v = x[m, j]
+            there = v == v
+            first[j] = v if there and first[j] != first[j] else first[j]
+            latest[j] = v if there else latest[j]
+            count[j] += 1.0 if there else 0.0
+    for j in range(subjects):
+        first[j] = latest[j] - first[j] if count[j] > 1 else _NAN
+    return first
+
+
+@compiled
+def current_run(x):  # type: ignore[no-untyped-def]
+    """Records above 0 in a row up to the latest record (months without a record are passed over); missing where there is none."""
+    months, subjects = x.shape
+    run, count = np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            v = x[m, j]
+            run[j] = run[j] + 1.0 if v > 0.0 else (0.0 if v == v else run[j])
+            count[j] += 1.0 if v == v else 0.0
+    for j in range(subjects):
+        run[j] = run[j] if count[j] > 0 else _NAN
+    return run
+
+
+@compiled
+def peak_share(x):  # type: ignore[no-untyped-def]
+    """Largest month as a share of the window's sum; missing where the sum is 0."""
+    return _divide(maximum(x), total(x))
+
+
+@compiled
+def worst_on_year(x):  # type: ignore[no-untyped-def]
+    """Lowest month as a ratio to the same month a year before, over the months that have both; the span is w + 12 months."""
+    months, subjects = x.shape
+    out = np.full(subjects, _NAN)
+    for m in range(12, months):
+        for j in range(subjects):
+            before = x[m - 12, j]
+            ratio = x[m, j] / before if before > 0.0 else _NAN
+            out[j] = ratio if (ratio < out[j]) or (out[j] != out[j]) else out[j]
+    return out
+
+
+@compiled
+def down_on_year(x):  # type: ignore[no-untyped-def]
+    """Months more than 30 % below the same month a year before; missing where no month has both. The span is w + 12 months."""
+    months, subjects = x.shape
+    out, count = np.zeros(subjects), np.zeros(subjects)
+    for m in range(12, months):
+        for j in range(subjects):
+            v, before = x[m, j], x[m - 12, j]
+            both = v == v and before > 0.0
+            out[j] += 1.0 if both and v < (1.0 - DROP) * before else 0.0
+            count[j] += 1.0 if both else 0.0
+    for j in range(subjects):
+        out[j] = out[j] if count[j] > 0 else _NAN
+    return out
+
+
+@compiled
+def months_below(x, y):  # type: ignore[no-untyped-def]
+    """Months in which one measure is below another (paid below due); missing where no month has both."""
+    months, subjects = x.shape
+    out, count = np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            v, w = x[m, j], y[m, j]
+            both = v == v and w == w
+            out[j] += 1.0 if both and v < w else 0.0
+            count[j] += 1.0 if both else 0.0
+    for j in range(subjects):
+        out[j] = out[j] if count[j] > 0 else _NAN
+    return out
+
+
+@compiled
+def co_movement(x, y):  # type: ignore[no-untyped-def]
+    """Correlation of two measures over the months that have both; missing below six of them or where one never changes."""
+    months, subjects = x.shape
+    count, mx, my = np.zeros(subjects), np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            v, w = x[m, j], y[m, j]
+            both = v == v and w == w
+            count[j] += 1.0 if both else 0.0
+            mx[j] += v if both else 0.0
+            my[j] += w if both else 0.0
+    for j in range(subjects):
+        mx[j] /= max(count[j], 1.0)
+        my[j] /= max(count[j], 1.0)
+    xy, xx, yy = np.zeros(subjects), np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            both = x[m, j] == x[m, j] and y[m, j] == y[m, j]
+            dx = x[m, j] - mx[j] if both else 0.0
+            dy = y[m, j] - my[j] if both else 0.0
+            xy[j] += dx * dy
+            xx[j] += dx * dx
+            yy[j] += dy * dy
+    out = np.empty(subjects)
+    for j in range(subjects):
+        # What is left of rounding is no movement.
+        moves = xx[j] > FLAT * mx[j] * mx[j] and yy[j] > FLAT * my[j] * my[j]
+        out[j] = xy[j] / np.sqrt(xx[j] * yy[j]) if count[j] > 5 and moves else _NAN
+    return out
+
+
+#: The formulas of two measures by the name used in the catalogue.
+KERNELS_OF_TWO: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "share_of": share_of,
+    "months_below": months_below,
+    "co_movement": co_movement,
+}
+
+#: The formulas of one measure.
 KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sum": total,
     "mean": mean,
@@ -294,4 +447,11 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "change": change,
     "ratio_previous": ratio_previous,
     "year_on_year": year_on_year,
+    "rises": rises,
+    "falls": falls,
+    "level_change": level_change,
+    "current_run": current_run,
+    "peak_share": peak_share,
+    "worst_on_year": worst_on_year,
+    "down_on_year": down_on_year,
 }

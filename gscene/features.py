@@ -74,13 +74,14 @@ def explain(name: str, as_json: bool) -> None:
 
     解释一个特征。
     """
-    from features.window_kernels import KERNELS, share_of
+    from features.window_kernels import KERNELS, KERNELS_OF_TWO
 
     reporter = Reporter(as_json)
     feature, feature_set = _find(name)
-    kernel = share_of if feature.formula == "share_of" else KERNELS[feature.formula]
+    kernel = (KERNELS | KERNELS_OF_TWO)[feature.formula]
     how = " ".join((kernel.__doc__ or "").split())
-    told = _told(feature) | {"feature_set": feature_set.name, "how": how}
+    sources = ", ".join(feature_set.source_columns(feature))
+    told = _told(feature) | {"feature_set": feature_set.name, "how": how, "source_columns": sources}
     measures = {
         f"{facts}.{measure}": feature_set.facts[facts]
         .measures[measure]
@@ -169,6 +170,10 @@ def _told(feature: Feature) -> dict[str, object]:
         "risk": _SIGNS[feature.risk],
         "missing_zh": feature.missing.zh,
         "missing_en": feature.missing.en,
+        "fairness": feature.fairness,
+        "fairness_why_zh": feature.fairness_why.zh if feature.fairness_why else "",
+        "fairness_why_en": feature.fairness_why.en if feature.fairness_why else "",
+        "ageing_years": feature.ageing if feature.ageing is not None else "-",
         "phrase": feature.phrase,
     }
 

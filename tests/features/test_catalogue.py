@@ -52,11 +52,14 @@ FACTS: dict[str, Any] = {
         "visits": {"agg": "sum", "column": "visits"},
         "rural": {"agg": "count", "where": {"hukou_type": "rural"}},
         "late": {"agg": "count", "where": {"days_late": {"gt": 0}}},
+        "overdue": {"agg": "count", "where": {"days_late": {"gt": 0}}, "adverse": "month"},
+        "listed": {"agg": "count", "adverse": {"end": "paid", "date": "due", "months": 36}},
     },
 }
 GOOD: dict[str, Any] = {
     "name": "visits_{w}m", "facts": "bill", "measure": "visits", "formula": "sum", "windows": [3, 12], "unit": "visits",
-    "purposes": ["risk", "marketing"], "risk": 0, "missing": {"zh": "没有记录", "en": "no record"},
+    "purposes": ["risk", "marketing"], "risk": 0, "fairness": "none", "ageing": "none",
+    "missing": {"zh": "没有记录", "en": "no record"},
     "zh": "近{w}个月到访次数", "en": "visits in the last {w} months", "phrase": "VISITS",
 }  # fmt: skip
 
@@ -129,6 +132,40 @@ REFUSED = {
     "share_of without a whole": ({"formula": "share_of"}, "over"),
     "a whole without share_of": ({"over": "amt"}, "over"),
     "no purpose": ({"purposes": []}, "purposes"),
+    "no fairness class": ({"fairness": None}, "fairness"),
+    "an unknown fairness class": ({"fairness": "fair"}, "fairness"),
+    "a possible proxy without a reason": ({"fairness": "review"}, "fairness_why"),
+    "a reason without a doubt": ({"fairness_why": {"zh": "无", "en": "none"}}, "fairness_why"),
+    "no ageing": ({"ageing": None}, "ageing"),
+    "ageing of six years": ({"ageing": 6}, "ageing"),
+    "an adverse event that never ages": (
+        {"measure": "overdue", "purposes": ["risk"]},
+        "stands on an adverse event",
+    ),
+    "ageing of what isn't adverse": ({"ageing": 5}, "marked `adverse`"),
+    "a window beyond the ageing": (
+        {"measure": "overdue", "purposes": ["risk"], "ageing": 1, "windows": [12, 13]},
+        "13 months after their end, more than 1 years",
+    ),
+    "a look-back beyond the ageing": (
+        {
+            "measure": "overdue",
+            "purposes": ["risk"],
+            "ageing": 1,
+            "windows": [7],
+            "formula": "ratio_previous",
+        },
+        "looks back 14 months",
+    ),
+    "a counted end beyond the ageing": (
+        {"measure": "listed", "purposes": ["risk"], "ageing": 5, "windows": [26]},
+        "61 months after their end",
+    ),
+    "an adverse whole that never ages": (
+        {"formula": "share_of", "over": "overdue", "purposes": ["risk"]},
+        "stands on an adverse event",
+    ),
+    "two of one name": ({"name": "other_{w}m"}, "other_3m is given twice"),
     "no such purpose": ({"purposes": ["fun"]}, "purposes"),
     "a sign of 2": ({"risk": 2}, "risk"),
     "an unknown entry": ({"colour": "red"}, "colour"),
@@ -166,6 +203,13 @@ def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
         ({"measures": {"n": {"agg": "hhi", "column": "amt"}}}, "needs `by`"),
         ({"measures": {"n": {"agg": "code_rank", "column": "hukou_type"}}}, "needs `ranks`"),
         ({"measures": {"n": {"agg": "count", "where": {"amt": {"gt": 1, "lt": 2}}}}}, "where.amt"),
+        ({"measures": {"n": {"agg": "count", "adverse": {"end": "amt", "months": 9}}}}, "isn't a date"),
+        (
+            {"measures": {"n": {"agg": "count", "adverse": {"end": "nothing", "months": 9}}}},
+            "names the column nothing",
+        ),
+        ({"measures": {"n": {"agg": "count", "adverse": {"months": 9}}}}, "end, of its date"),
+        ({"measures": {"n": {"agg": "count", "adverse": {"end": "paid", "months": 61}}}}, "months"),
     ],
 )
 def test_wrong_facts_are_refused_by_file_and_line(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -174,6 +218,80 @@ def test_wrong_facts_are_refused_by_file_and_line(changes: dict[str, Any], told:
     with pytest.raises(Refusal, match=told) as caught:
         load_facts(path, SCHEMA)
     assert caught.value.file == str(path) and caught.value.line is not None and caught.value.line > 1
+
+
+def test_ageing_holds_to_the_month(tmp_path: Path) -> None:
+    """36 months counted and a window of 25: the last month that still counts is the 60th of five years."""
+    entry = {
+        **GOOD,
+        "name": "listed",
+        "measure": "listed",
+        "purposes": ["risk"],
+        "ageing": 5,
+        "windows": [25],
+    }
+    assert load(tmp_path, entry).features[0].ageing == 5
+
+
+def test_defaults_of_a_file_stand_in_each_entry_that_says_nothing_else(tmp_path: Path) -> None:
+    said = {"fairness": "excluded_from_reasons", "fairness_why": {"zh": "不可改变", "en": "can't be changed"}}
+    bare = {key: value for key, value in GOOD.items() if key not in ("fairness", "unit")}
+    path = tmp_path / "bill_monthly.yaml"
+    body = {
+        "feature_set": "bill_monthly", "subject": "resident", "title": {"zh": "账单", "en": "bills"},
+        "defaults": {"fairness": "none", "unit": "trips"}, "features": [bare, {**bare, **said, "name": "b_{w}m", "unit": "goes"}],
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    definition = FactDefinition.model_validate(FACTS)
+    made = load_feature_set(path, {(SubjectKind.RESIDENT, "bill"): definition}, {"bill": SCHEMA})
+    assert [(f.fairness, f.unit) for f in made.features[::2]] == [
+        ("none", "trips"),
+        ("excluded_from_reasons", "goes"),
+    ]
+
+
+def _files(tmp_path: Path, **files: dict[str, Any]) -> dict[str, FeatureSet]:
+    for name, body in files.items():
+        path = tmp_path / f"{name.replace('__', '/')}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    definition = FactDefinition.model_validate(FACTS)
+    return load_catalogue({(SubjectKind.RESIDENT, "bill"): definition}, {"bill": SCHEMA}, tmp_path)
+
+
+BODY = {
+    "feature_set": "bills",
+    "subject": "resident",
+    "title": {"zh": "账单", "en": "bills"},
+    "features": [GOOD],
+}
+
+
+def test_a_set_may_stand_in_several_files_of_a_folder(tmp_path: Path) -> None:
+    more = {**BODY, "features": [{**GOOD, "name": "more_{w}m"}], "section": {"zh": "其他", "en": "more"}}
+    made = _files(tmp_path, bills__a=BODY, bills__b=more, other={**BODY, "feature_set": "other"})
+    assert {name: len(feature_set.names) for name, feature_set in made.items()} == {"bills": 4, "other": 2}
+    assert made["bills"].features[2].section is not None and made["bills"].features[2].section.en == "more"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"title": {"zh": "账", "en": "bills"}}, "another set"),
+        ({"subject": "enterprise"}, "another set"),
+        ({"feature_set": "elsewhere"}, "another set"),
+        ({}, "visits_3m is given twice"),
+    ],
+)
+def test_files_of_a_set_that_disagree_are_refused(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=told) as caught:
+        _files(tmp_path, bills__a=BODY, bills__b={**BODY, **changes})
+    assert str(caught.value.file).endswith("b.yaml") and caught.value.line is not None
+
+
+def test_a_set_in_another_sets_place_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="the place of the feature set other"):
+        _files(tmp_path, other=BODY)
 
 
 # -- what is shipped ---------------------------------------------------------------------------------------------------

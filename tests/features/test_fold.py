@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from core.errors import GsceneError
 from core.money import from_fen
+from core.months import Month
 from core.table_schema import Column, ColumnType, TableSchema
-from features.fact_definition import FactDefinition
+from features.fact_definition import DaysBetween, FactDefinition
 from features.fold import KNOWN_AT, fold_month
 from sources.versions import KnownDelivery, Resolver, as_known
 from tests.features.bits import same_bits
@@ -300,3 +301,44 @@ def test_a_later_delivery_leaves_earlier_blocks_as_they_were(
     after = folded([*deliveries, *one_subject_a_number([later])], EVERYTHING)
     earlier = pc.less(after.column("known_at"), pa.scalar(START + timedelta(days=len(deliveries)), KNOWN_AT))
     assert same_bits(after.filter(earlier), before)
+
+
+# -- how adverse events grow old ---------------------------------------------------------------------------------------
+
+
+def _listed(*dates: tuple[date | None, date | None], months: int = 36) -> float:
+    """How many of one subject's events (date, end) still count in October 2026."""
+    facts = definition(n={"agg": "count", "adverse": {"date": "due", "end": "paid", "months": months}})
+    rows = [row(1, str(place), due=happened, paid=ended) for place, (happened, ended) in enumerate(dates)]
+    resolve = Resolver(SCHEMA, ledger(1))
+    return float(fold_month(raw([rows]), facts, SCHEMA, resolve, Month(2026, 10)).column("n")[0].as_py())
+
+
+@pytest.mark.parametrize(
+    ("happened", "ended", "counts"),
+    [
+        (date(2019, 1, 5), date(2023, 11, 1), 1),
+        (date(2019, 1, 5), date(2023, 10, 31), 0),
+        (date(2023, 11, 1), None, 1),
+        (date(2023, 10, 31), None, 0),
+        (date(2026, 12, 1), None, 1),
+        (None, None, 1),
+        (None, date(2015, 1, 1), 0),
+    ],
+)
+def test_an_event_counts_until_it_has_been_over_for_so_many_months(
+    happened: date | None, ended: date | None, counts: int
+) -> None:
+    assert _listed((happened, ended)) == counts
+    # Beside an event that counts, so that the subject's other rows don't hide it.
+    assert _listed((happened, ended), (None, None)) == counts + 1
+
+
+def test_the_age_of_something_is_reckoned_at_the_months_end() -> None:
+    facts = definition(age={"agg": "max", "column": "old"}).model_copy(
+        update={"derive": {"old": DaysBetween(days_from="due", to="period_end")}}
+    )
+    rows, resolve = [row(1, "a", due=date(2026, 10, 1))], Resolver(SCHEMA, ledger(1))
+    assert fold_month(raw([rows]), facts, SCHEMA, resolve, Month(2026, 10)).column("age")[0].as_py() == 30
+    with pytest.raises(ValueError, match="needs `month`"):
+        fold_month(raw([rows]), facts, SCHEMA, resolve)

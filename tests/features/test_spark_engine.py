@@ -14,7 +14,7 @@ import pytest
 
 from core.months import Month
 from features.as_of import feature_table
-from features.windows import EXTRA_MONTHS, FORMULAS
+from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 from tests.features.test_two_clocks import (
     FACTS,
     FEATURES,
@@ -39,14 +39,15 @@ SUBJECTS = 40
 
 
 def _every_formula() -> tuple:  # type: ignore[type-arg]
-    alone = [name for name in FORMULAS if name != "share_of"]
+    alone = [name for name in FORMULAS if name not in OF_TWO]
     # The year-on-year window would look back further than this world lives.
     windows = {name: (2, 6) if name not in EXTRA_MONTHS else (2, 3) for name in alone}
     made = [feature("amt", name, w) for name in alone for w in windows[name]]
     made += [
         feature("late", name, 6) for name in ("positive", "longest_gap", "longest_run", "since_positive")
     ]
-    return (*made, feature("late", "share_of", 6, over="bills"), feature("largest", "last", 6))
+    made += [feature("late", name, 6, over="bills") for name in sorted(OF_TWO)]
+    return (*made, feature("amt", "months_below", 3, over="largest"), feature("largest", "last", 6))
 
 
 @pytest.fixture(scope="module")

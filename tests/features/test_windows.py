@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import window_kernels
-from features.window_kernels import KERNELS
-from features.windows import FORMULAS
+from features.window_kernels import KERNELS, KERNELS_OF_TWO
+from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 
 NAN = np.nan
 
@@ -56,6 +56,17 @@ def one(formula: str, *values: float) -> float:
         ("change", (0, 5), NAN),
         ("ratio_previous", (1, 1, 3, 1), 2),
         ("ratio_previous", (0, 0, 3, 1), NAN),
+        ("rises", (1, NAN, 2, 2, 1, 3), 2),
+        ("rises", (NAN, 4), NAN),
+        ("falls", (3, NAN, 2, 2, 1, 3), 2),
+        ("falls", (NAN,), NAN),
+        ("level_change", (-2, NAN, 5, NAN), 7),
+        ("level_change", (NAN, 5), NAN),
+        ("current_run", (1, 0, 1, NAN, 1, NAN), 2),
+        ("current_run", (1, 1, 0), 0),
+        ("current_run", (NAN,), NAN),
+        ("peak_share", (1, NAN, 3), 0.75),
+        ("peak_share", (0, 0), NAN),
     ],
 )
 def test_worked_by_hand(formula: str, values: tuple[float, ...], expected: float) -> None:
@@ -65,6 +76,31 @@ def test_worked_by_hand(formula: str, values: tuple[float, ...], expected: float
 def test_year_on_year_compares_the_same_months() -> None:
     values = [1.0, 2.0] + [100.0] * 10 + [2.0, 4.0]
     assert one("year_on_year", *values) == 2.0
+
+
+def test_each_month_is_held_against_the_same_month_a_year_before() -> None:
+    year = [10.0, 10.0, 0.0, 10.0, NAN] + [1.0] * 7
+    now = [8.0, 6.9, 5.0, 7.0, 1.0]
+    assert one("worst_on_year", *year, *now) == pytest.approx(0.69)
+    # 7.0 is 30 % below, not more; nothing is a fall from 0 or from no record.
+    assert one("down_on_year", *year, *now) == 1.0
+    assert np.isnan(one("worst_on_year", *year, NAN, NAN, 4.0))
+    assert np.isnan(one("down_on_year", *year, NAN, NAN, 4.0))
+
+
+def test_paid_is_counted_as_below_due_by_month() -> None:
+    assert window_kernels.months_below(column(1, 3, 2, NAN), column(2, 3, NAN, 9))[0] == 1
+    assert np.isnan(window_kernels.months_below(column(NAN), column(1))[0])
+
+
+def test_co_movement_is_a_correlation_of_the_months_that_have_both() -> None:
+    x, y = column(1, 2, 3, NAN, 5, 6, 7), column(2, 1, 4, 9, 3, 8, 5)
+    expected = np.corrcoef([1, 2, 3, 5, 6, 7], [2, 1, 4, 3, 8, 5])[0, 1]
+    assert window_kernels.co_movement(x, y)[0] == pytest.approx(expected)
+    assert np.isnan(window_kernels.co_movement(x[:6], y[:6])[0]), "five months with both"
+    assert np.isnan(window_kernels.co_movement(np.full((7, 1), 0.1), y)[0]), (
+        "what never changes moves with nothing"
+    )
 
 
 def test_share_of_divides_sums_not_months() -> None:
@@ -82,7 +118,7 @@ tables = st.integers(1, 24).flatmap(
 def test_a_subject_does_not_depend_on_its_neighbours(rows: list[list[float]]) -> None:
     x = np.array(rows).T.copy()
     for name, formula in KERNELS.items():
-        if name == "year_on_year":
+        if name in EXTRA_MONTHS and len(x) < 13:
             continue
         together = formula(x)
         alone = np.array([formula(x[:, [i]].copy())[0] for i in range(x.shape[1])])
@@ -103,6 +139,12 @@ def test_agrees_with_pandas(rows: list[list[float]]) -> None:
         "positive": (frame > 0).sum(axis=1).where(frame.count(axis=1) > 0),
         "last": frame.ffill(axis=1).iloc[:, -1],
     }
+    steps = pd.DataFrame([row.dropna().diff() for _, row in frame.iterrows()]).reindex(frame.index)
+    several = frame.count(axis=1) > 1
+    expected["rises"] = (steps > 0).sum(axis=1).where(several)
+    expected["falls"] = (steps < 0).sum(axis=1).where(several)
+    expected["level_change"] = steps.sum(axis=1).where(several)
+    expected["peak_share"] = frame.max(axis=1) / frame.sum(axis=1).where(frame.sum(axis=1) != 0)
     for name, value in expected.items():
         np.testing.assert_allclose(
             KERNELS[name](x),
@@ -114,4 +156,5 @@ def test_agrees_with_pandas(rows: list[list[float]]) -> None:
 
 
 def test_every_formula_of_the_catalogue_has_its_kernel() -> None:
-    assert {*KERNELS, "share_of"} == set(FORMULAS)
+    assert {*KERNELS, *KERNELS_OF_TWO} == set(FORMULAS)
+    assert set(KERNELS_OF_TWO) == OF_TWO
