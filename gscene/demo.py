@@ -70,6 +70,8 @@ def demo(
             months=months,
             seed=seed,
             faults=chosen_faults(faults),
+            housing_fund=True,
+            city_scenes=True,
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None

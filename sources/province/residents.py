@@ -1,6 +1,7 @@
 """Residents' months: work and contributions, wages, electricity bills, use of the platform, and the risk that follows.
 
-The risk equation is domain.md 4.4. It reads the true history up to the month, whether or not any platform knows it or tells of it. Numbers are properties of this simulation, not evidence.
+The risk equation is domain.md 4.4. It reads the true history up to the month, whether or not any platform knows it or tells of
+it. Numbers are properties of this simulation, not evidence.
 """
 
 from __future__ import annotations
