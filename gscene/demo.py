@@ -69,6 +69,7 @@ def demo(
             first_month=as_of.plus(1 - months),
             months=months,
             seed=seed,
+            firm_records=True,
             faults=chosen_faults(faults),
             housing_fund=True,
             city_scenes=True,

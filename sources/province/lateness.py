@@ -36,6 +36,12 @@ LATENESS = {
     "veh_violation": (10, 60),
     "nontax_bill": (0.5, 2),
     "util_disconnection": (1, 5),
+    # From the day of evaluation; the dictionary counts from the end of the year that is evaluated.
+    "tax_credit_rating": (3, 20),
+    "tax_event": (5, 60),
+    "tax_inspection": (30, 180),
+    "tax_cit_return": (25, 75),
+    "reg_adverse": (3, 15),
 }
 #: Share of rows that are corrected after the first sending (dictionary, tables.csv).
 RESTATED = {
@@ -62,6 +68,7 @@ ALLOWED_DAYS = {
     "util_account": 34,
     "hpf_person_month": 34,
     "hpf_employer_month": 34,
+    "tax_cit_return": 45,
 }
 _Z95 = 1.6448536
 _EPOCH = date(1970, 1, 1)

@@ -18,6 +18,7 @@ from sources.province import (
     dialect,
     enterprise_tables,
     faults,
+    firm_record_tables,
     housing_fund_tables,
     lateness,
     register_tables,
@@ -25,6 +26,7 @@ from sources.province import (
     scene_tables,
 )
 from sources.province.feeds import FEEDS, Feed
+from sources.province.firm_record_feeds import FIRM_RECORDS
 from sources.province.housing_fund_feeds import HOUSING_FUND
 from sources.province.meter_readings import with_readings
 from sources.province.province_feeds import PROVINCE
@@ -43,6 +45,7 @@ ALL_FEEDS: tuple[Feed, ...] = (
     *FEEDS,
     *REGISTERS,
     *HOUSING_FUND,
+    *FIRM_RECORDS,
     *CITY_SCENES,
     *SECOND_CITY,
     *PROVINCE,
@@ -60,6 +63,11 @@ CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Ver
     "sim_city_award": enterprise_tables.gov_award,
     "sim_city_hpf_person": housing_fund_tables.hpf_person_month,
     "sim_city_hpf_employer": housing_fund_tables.hpf_employer_month,
+    "sim_city_tax_rating": firm_record_tables.tax_credit_rating,
+    "sim_city_tax_event": firm_record_tables.tax_event,
+    "sim_city_tax_inspection": firm_record_tables.tax_inspection,
+    "sim_city_tax_cit": firm_record_tables.tax_cit_return,
+    "sim_city_adverse": firm_record_tables.reg_adverse,
     "sim_city_util_account_resident": register_tables.util_account,
     "sim_city_util_account_enterprise": register_tables.enterprise_account,
     "sim_city_login": scene_tables.platform_login_day,
@@ -138,6 +146,7 @@ def feeds_of(settings: ProvinceSettings) -> tuple[Feed, ...]:
     left_out = () if settings.registers else REGISTERS
     left_out += () if settings.housing_fund else HOUSING_FUND
     left_out += () if settings.city_scenes else CITY_SCENES
+    left_out += () if settings.firm_records else FIRM_RECORDS
     return tuple(feed for feed in ALL_FEEDS if feed not in left_out)
 
 
