@@ -15,6 +15,7 @@ from core.table_schema import ColumnType, TableSchema
 from core.table_store import TableStore
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import Comparison, FactDefinition, Measure
+from features.parameters import load_parameters
 
 #: Formulas that the baselines say.
 SPOKEN = frozenset(
@@ -29,7 +30,8 @@ def spoken(feature_set: FeatureSet, feature: Feature) -> bool:
     """Whether the baselines can say a feature."""
     measures = (feature_set.facts[facts].measures[measure] for facts, measure in feature.sides)
     one_source = len({facts for facts, _ in feature.sides}) == 1
-    return feature.formula in SPOKEN and one_source and all(each.agg in MONTHLY for each in measures)
+    plain = one_source and feature.per is None
+    return feature.formula in SPOKEN and plain and all(each.agg in MONTHLY for each in measures)
 
 
 def query(
@@ -109,6 +111,7 @@ def _measure(facts: FactDefinition, schema: TableSchema, measure: Measure) -> st
         "sum": f"coalesce(sum({column}){where}, 0)",
         "max": f"max({column}){where}",
         "min": f"min({column}){where}",
+        "identity": f"min({column}){where}",
         "distinct": f"count(DISTINCT {column}){where}",
     }
     return spelled[measure.agg]
@@ -168,7 +171,11 @@ def _feature(f: Feature) -> str:
         f" / nullif(abs(arg_max({m}, k) {here}), 0) END",
         "ratio_previous": f"{total} / nullif(sum({m}) {before}, 0)",
         "year_on_year": f"{total} / nullif(sum({m}) {year_before}, 0)",
+        "last_of_peak": f"arg_min({m}, k) {here} / nullif(max({m}) {inside}, 0)",
+        "level_change": f"CASE WHEN {n} > 1 THEN arg_min({m}, k) {here} - arg_max({m}, k) {here} END",
+        "peak_share": f"max({m}) {inside} / nullif({total}, 0)",
         "share_of": f"{total} / nullif(sum({f.over}) {inside}, 0)",
     }
     # Amounts are decimal yuan here, fen in our facts: the scale that turns fen into yuan has nothing to do.
-    return spelled[f.formula]
+    figure = "" if f.per is None else f" / {load_parameters()[f.per].value}"
+    return spelled[f.formula] + figure

@@ -75,6 +75,12 @@ def features(lived: Lived, subject: np.ndarray, row: int) -> np.ndarray:
             (of("days_late") > 0, "electricity", False),
             (of("cut"), "electricity", False),
         ]
+        fines = lived.life.fines
+        open_fines = np.array([fines.unpaid(at, 12)[subject] for at in range(row + 1)])
+        everybody = np.ones(len(subject), dtype=bool)
+        others = windows(open_fines, everybody, row, True) + windows(
+            fines.traffic[:, subject], everybody, row, True
+        )
     else:
         sales = of("sales")
         growth = np.diff(np.log1p(np.cumsum(sales, axis=0)), axis=0, prepend=np.nan)
@@ -91,7 +97,8 @@ def features(lived: Lived, subject: np.ndarray, row: int) -> np.ndarray:
             (of("days_late") > 0, "electricity", False),
             (of("cut"), "electricity", False),
         ]
-    columns = []
+        others = []
+    columns = others
     for matrix, source, latest_known in blocks:
         columns += windows(matrix, known(source), row, latest_known)
     return np.column_stack(columns)
