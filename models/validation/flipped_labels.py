@@ -29,7 +29,7 @@ class Flips:
 def fit_flips(z: np.ndarray, outcome: np.ndarray) -> Flips | None:
     """From log-odds z (n,) and outcomes 0/1 (n,); None where a recalibration can't be fitted (one outcome, one score).
 
-    Scores are put into at most 2,000 groups of equal size with their mean log-odds: the likelihood then costs the same
+    Scores are put into at most 500 groups of equal size with their mean log-odds: the likelihood then costs the same
     for any number of rows, and within a group the log-odds differ too little to matter.
     """
     from scipy.optimize import brentq, minimize_scalar
@@ -62,7 +62,7 @@ def fit_flips(z: np.ndarray, outcome: np.ndarray) -> Flips | None:
 
 def _grouped(z: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     order = np.argsort(z, kind="stable")
-    group = np.arange(len(z)) * min(len(z), 2_000) // len(z)
+    group = np.arange(len(z)) * min(len(z), 500) // len(z)
     rows = np.bincount(group).astype(np.float64)
     return np.bincount(group, z[order]) / rows, rows, np.bincount(group, outcome[order])
 
