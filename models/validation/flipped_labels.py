@@ -12,6 +12,9 @@ from models.validation.logistic_recalibration import recalibrate
 #: 95 % point of the chi-square with one degree of freedom.
 _CHI2_95 = 3.841458820694124
 
+#: Groups of scores that the likelihood is taken over.
+GROUPS = 500
+
 #: Half of all labels turned round is pure noise; more can't be told from a score that ranks the wrong way.
 MOST = 0.45
 
@@ -29,8 +32,8 @@ class Flips:
 def fit_flips(z: np.ndarray, outcome: np.ndarray) -> Flips | None:
     """From log-odds z (n,) and outcomes 0/1 (n,); None where a recalibration can't be fitted (one outcome, one score).
 
-    Scores are put into at most 500 groups of equal size with their mean log-odds: the likelihood then costs the same
-    for any number of rows, and within a group the log-odds differ too little to matter.
+    More than GROUPS different scores are put into so many groups of equal size with their mean log-odds: the likelihood then
+    costs the same for any number of rows, and within a group the log-odds differ too little to matter.
     """
     from scipy.optimize import brentq, minimize_scalar
     from scipy.stats import chi2
@@ -61,10 +64,14 @@ def fit_flips(z: np.ndarray, outcome: np.ndarray) -> Flips | None:
 
 
 def _grouped(z: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    order = np.argsort(z, kind="stable")
-    group = np.arange(len(z)) * min(len(z), 500) // len(z)
+    values, group = np.unique(z, return_inverse=True)
+    group = group.ravel()
+    if len(values) > GROUPS:
+        order = np.argsort(z, kind="stable")
+        group = np.empty(len(z), dtype=np.int64)
+        group[order] = np.arange(len(z)) * GROUPS // len(z)
     rows = np.bincount(group).astype(np.float64)
-    return np.bincount(group, z[order]) / rows, rows, np.bincount(group, outcome[order])
+    return np.bincount(group, z) / rows, rows, np.bincount(group, outcome)
 
 
 def _profiled(f: float, z: np.ndarray, rows: np.ndarray, hits: np.ndarray, begin: np.ndarray) -> float:

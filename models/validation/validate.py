@@ -5,11 +5,8 @@ Pure and deterministic: the same arguments give the same findings; no file, no c
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +15,7 @@ from models.validation.calibration import calibration_findings
 from models.validation.declared import declared, unmeasured
 from models.validation.discrimination import discrimination_findings
 from models.validation.fairness import fairness_findings
-from models.validation.finding import Finding, Verdict, worst
+from models.validation.finding import Finding
 from models.validation.grade_movement import movement_findings
 from models.validation.grades import grade_findings
 from models.validation.leakage import leakage_findings, served_parity
@@ -58,7 +55,8 @@ class Evidence:
     """Everything beside the scored sample; what is None or empty isn't tested.
 
     `groups`: attribute of the evaluation vault -> (n,) codes. `worst_grade`: the worst grade approved. `reference_pd`: (n,) pd by
-    a score whose labels are trusted. `batches`: kind -> (n,) where outcomes came from.
+    a score whose labels are trusted. `batches`: kind -> (n,) where outcomes came from. `in_sample`: calibration was fitted on
+    these very rows, as where cross-validation is all there is.
     """
 
     scorer: Scorer | None = None
@@ -70,6 +68,7 @@ class Evidence:
     reference_pd: np.ndarray | None = None
     batches: Mapping[str, np.ndarray] = field(default_factory=dict)
     seed: int = 0
+    in_sample: bool = False
 
 
 def validate(sample: ScoredSample, evidence: Evidence | None = None) -> list[Finding]:
@@ -77,7 +76,7 @@ def validate(sample: ScoredSample, evidence: Evidence | None = None) -> list[Fin
     told = evidence or Evidence()
     found = [
         *discrimination_findings(sample, _scores(told)),
-        *calibration_findings(sample),
+        *calibration_findings(sample, in_sample=told.in_sample),
         *grade_findings(sample),
         *_stability(sample, told),
         *movement_findings(sample),
@@ -88,46 +87,6 @@ def validate(sample: ScoredSample, evidence: Evidence | None = None) -> list[Fin
     ]
     order = {name: place for place, name in enumerate(declared().by_name)}
     return sorted(found, key=lambda each: order[each.name])
-
-
-def headline(findings: Sequence[Finding]) -> dict[str, float]:
-    """Numbers for MLflow and Dagster: values of the sample as a whole, and how many findings there are of each verdict."""
-    numbers = {
-        f"validation.{each.name}": each.value
-        for each in findings
-        if each.value is not None
-        and (not each.about or each.family in ("stability", "stress", "sensitivity"))
-    }
-    for verdict in Verdict:
-        numbers[f"validation.findings_{verdict}"] = float(sum(each.verdict is verdict for each in findings))
-    return numbers
-
-
-def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The findings as plain data with the hash of the limits that judged them."""
-    families = {
-        family: str(worst([each for each in findings if each.family == family]))
-        for family in declared().families
-    }
-    return {
-        "format": "gscene-validation/1",
-        "statistics_version": declared().version,
-        "statistics_sha256": declared().sha256,
-        "verdict": str(worst(findings)),
-        "families": families,
-        "findings": [each.plain() for each in findings],
-    }
-
-
-def json_bytes(findings: Sequence[Finding]) -> bytes:
-    """The file's bytes, the same for the same findings."""
-    text = json.dumps(as_json(findings), ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
-    return (text + "\n").encode()
-
-
-def evidence_sha256(findings: Sequence[Finding]) -> str:
-    """Hash of that file: what a sign-off stands on."""
-    return hashlib.sha256(json_bytes(findings)).hexdigest()
 
 
 def _scores(told: Evidence) -> ScoredSample | None:
@@ -160,7 +119,7 @@ def _stress(sample: ScoredSample, told: Evidence) -> list[Finding]:
         {months: before[rows] for months, before in features.earlier.items()},
     )
     return [
-        *stress_findings(told.scorer, fewer, sample.outcome[rows], sample.pd[rows], told.seed),
+        *stress_findings(told.scorer, fewer, sample.outcome[rows], told.scorer(fewer.matrix), told.seed),
         *sensitivity_findings(told.scorer, fewer),
     ]
 

@@ -10,16 +10,8 @@ import pytest
 from core.errors import GsceneError
 from models.validation.declared import declared
 from models.validation.scored_sample import ScoredSample
-from models.validation.validate import (
-    DevelopmentSide,
-    Evidence,
-    ServedScores,
-    as_json,
-    evidence_sha256,
-    headline,
-    json_bytes,
-    validate,
-)
+from models.validation.summary import as_json, evidence_sha256, headline, json_bytes
+from models.validation.validate import DevelopmentSide, Evidence, ServedScores, validate
 from tests.models.validation.worlds import calibrated, panel, scored, scorer
 
 
