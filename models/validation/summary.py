@@ -23,7 +23,7 @@ def headline(findings: Sequence[Finding]) -> dict[str, float]:
         if each.value is not None
         and (not each.about or each.family in ("stability", "stress", "sensitivity"))
     }
-    for verdict in Verdict:
+    for verdict in Verdict if findings else ():
         numbers[f"validation.findings_{verdict}"] = float(sum(each.verdict is verdict for each in findings))
     return numbers
 
