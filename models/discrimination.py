@@ -50,7 +50,7 @@ class Discrimination:
 
 def auc(target: np.ndarray, score: np.ndarray) -> float:
     """Area under the ROC curve; ties count half (Mann-Whitney)."""
-    return float(_placements(target, score)[0].mean())
+    return float(placements(target, score)[0].mean())
 
 
 def auc_interval(target: np.ndarray, score: np.ndarray, confidence: float = 0.95) -> AucEstimate:
@@ -60,11 +60,45 @@ def auc_interval(target: np.ndarray, score: np.ndarray, confidence: float = 0.95
     IEEE Signal Processing Letters 21 (2014) 1389-1393: n log n, where the definition compares every event
     with every non-event.
     """
-    of_events, of_others = _placements(target, score)
+    of_events, of_others = placements(target, score)
     estimate = float(of_events.mean())
     error = float(np.sqrt(_variance(of_events) + _variance(of_others)))
     reach = _normal_quantile(confidence) * error
     return AucEstimate(estimate, error, max(0.0, estimate - reach), min(1.0, estimate + reach), confidence)
+
+
+def clustered_auc_interval(
+    target: np.ndarray, score: np.ndarray, cluster: np.ndarray, confidence: float = 0.95
+) -> AucEstimate:
+    """AUC with an interval for rows that hang together: several vintages of one subject share a `cluster` (n,).
+
+    Obuchowski, Biometrics 53 (1997) 567-578, eq. 5-7: placements are summed per cluster before their variance is taken, with
+    the covariance of a cluster's events and non-events. Why beside DeLong's: that one takes rows as independent, so with a
+    subject in three vintages its interval is up to sqrt(3) too narrow. With one row per cluster the two are the same but for
+    that covariance, which is then none.
+    """
+    is_event = target.astype(bool)
+    of_events, of_others = placements(target, score)
+    estimate = float(of_events.mean())
+    _, place = np.unique(cluster, return_inverse=True)
+    place = place.ravel()
+    clusters = int(place.max()) + 1
+    m = np.bincount(place[is_event], minlength=clusters)
+    n = np.bincount(place[~is_event], minlength=clusters)
+    events = np.bincount(place[is_event], of_events, clusters) - m * estimate
+    others = np.bincount(place[~is_event], of_others, clusters) - n * estimate
+    variance = (
+        _corrected(int((m > 0).sum())) * float(events @ events) / m.sum() ** 2
+        + _corrected(int((n > 0).sum())) * float(others @ others) / n.sum() ** 2
+        + 2.0 * _corrected(clusters) * float(events @ others) / (m.sum() * n.sum())
+    )
+    error = float(np.sqrt(max(variance, 0.0))) if (m > 0).sum() > 1 and (n > 0).sum() > 1 else 0.5
+    reach = _normal_quantile(confidence) * error
+    return AucEstimate(estimate, error, max(0.0, estimate - reach), min(1.0, estimate + reach), confidence)
+
+
+def _corrected(clusters: int) -> float:
+    return clusters / (clusters - 1) if clusters > 1 else 1.0
 
 
 def auc_difference(
@@ -73,8 +107,8 @@ def auc_difference(
     """Paired difference of two AUCs on the same rows with DeLong's interval, which knows that the scores are
     correlated.
     """
-    events_a, others_a = _placements(target, first)
-    events_b, others_b = _placements(target, second)
+    events_a, others_a = placements(target, first)
+    events_b, others_b = placements(target, second)
     estimate = float(events_a.mean() - events_b.mean())
     error = float(np.sqrt(_variance(events_a - events_b) + _variance(others_a - others_b)))
     reach = _normal_quantile(confidence) * error
@@ -117,7 +151,7 @@ def discrimination(target: np.ndarray, score: np.ndarray, confidence: float = 0.
     )
 
 
-def _placements(target: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def placements(target: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each event the share of non-events below it, for each non-event the share of events above it; ties
     half.
     """

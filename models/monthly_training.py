@@ -17,6 +17,7 @@ from core.progress import Progress
 from core.purpose import Purpose
 from core.settings import Settings
 from core.state import ModelVersion, StateDatabase
+from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from features.catalogue import FeatureSet
 from features.entitlement import Entitlements
@@ -34,8 +35,11 @@ from models.monthly_labels import label_recipe, label_table, read_labels
 from models.registry import LedgerEntry, MlflowLedger
 from models.report import write_report
 from models.sample import build_sample
-from models.training import train
+from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
+from models.validation.of_training import validate_training
+from models.validation.summary import keep_findings
+from models.validation.surroundings import surroundings
 from models.vintages import VintagePlan, plan_vintages
 from sources.erased import last_erasure, require_no_erasure_since
 
@@ -81,8 +85,11 @@ def train_monthly(
     clock: Clock,
     progress: Progress,
     entitlements: Entitlements,
+    registry: SubjectRegistry | None = None,
 ) -> Trained:
     """Train with what was known in month `as_of`; running it again on the same data gives the same bundle and one record.
+
+    `registry` lets the evaluation vault be asked for groups; without it fairness isn't tested.
 
     The sample holds only subjects who may be used for the model's purpose now, and of them only sources that may. Raises
     GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
@@ -108,7 +115,7 @@ def train_monthly(
         feature_set_sha256=feature_set.sha256,
     )
     phrases = {feature.name: feature.phrase for feature in feature_set.features}
-    record = train(
+    record, judged = train_judged(
         definition,
         sample,
         feature_set.signs,
@@ -118,10 +125,16 @@ def train_monthly(
         threads=settings.threads,
         progress=progress,
     )
+    around = surroundings(
+        judged.sample, usable.frame, feature_set, Purpose(definition.purpose), use, store, settings, clock, registry
+    )  # fmt: skip
+    record = replace(record, findings=tuple(validate_training(record, judged, around, settings.threads)))
     require_no_erasure_since(state, erasures, definition.name)
     with state.session() as session:
         keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
-    return _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)
+    trained = _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)
+    keep_findings(trained.bundle, record.findings)
+    return trained
 
 
 def _barred(usable: UsableFeatures) -> dict[str, int]:

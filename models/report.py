@@ -13,6 +13,7 @@ from core.subject import SubjectKind
 from models.candidates import CandidateKind
 from models.report_pictures import TOP_FEATURES, pictures
 from models.training_record import TrainingRecord
+from models.validation.section import render_section
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
@@ -61,6 +62,7 @@ def render_report(
     the same text.
     """
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -91,6 +93,8 @@ def render_report(
         points=record.scorecard.points_table(),
         unseen_missing=[bins.name for bins in record.scorecard.bins if not bins.missing_seen],
         pictures=pictures(record),
+        # Escaped by its own template.
+        validation=Markup(render_section(record.findings)),
         bundle_sha256=bundle_sha256,
     )
 

@@ -29,6 +29,20 @@ _LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy", "pandas")
 
 
 @dataclass(frozen=True)
+class JudgedRows:
+    """Rows that the shipping candidate was judged on, for validation; never kept.
+
+    `calibrated` (n,): its calibrated log-odds by models that hadn't seen the row's subject. `development` with `out_of_fold`
+    (m,): the training side and the same score there; None where one sample is both sides (repeated cross-validation).
+    """
+
+    sample: Sample
+    calibrated: np.ndarray
+    development: Sample | None
+    out_of_fold: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class _Evidence:
     """What one path of training found out, ready to be calibrated and judged.
 
@@ -45,6 +59,8 @@ class _Evidence:
     judged: dict[CandidateKind, np.ndarray]
     judged_target: np.ndarray
     judged_on: str
+    judged_sample: Sample
+    development: tuple[Sample, dict[CandidateKind, np.ndarray]] | None
     performance: dict[CandidateKind, dict[str, Discrimination | None]]
     spread: dict[CandidateKind, Spread]
     difference: AucDifference | None
@@ -63,6 +79,23 @@ def train(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> TrainingRecord:
+    """The record of `train_judged` alone."""
+    return train_judged(
+        definition, sample, signs, inputs, plan=plan, phrases=phrases, threads=threads, progress=progress
+    )[0]
+
+
+def train_judged(
+    definition: ModelDefinition,
+    sample: Sample,
+    signs: dict[str, int],
+    inputs: TrainingInputs,
+    *,
+    plan: VintagePlan | None = None,
+    phrases: dict[str, str] | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> tuple[TrainingRecord, JudgedRows]:
     """Fit, calibrate and compare both candidates; the same arguments give the same record to the byte.
 
     `signs`: feature -> +1 (raises the PD), -1, 0; they say nothing of responses, so a model of the purpose
@@ -83,7 +116,7 @@ def train(
     scale = grade_scale(definition.grades, shipping.central_tendency, definition.event_is_wanted)
     calibrated = shipping.apply(evidence.judged[choice.ships])
     events = (evidence.judged_target == 1).astype(np.int8)
-    return TrainingRecord(
+    record = TrainingRecord(
         definition=definition,
         inputs=inputs,
         features=_features(definition, evidence, signs, phrases or {}),
@@ -103,6 +136,9 @@ def train(
         },
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
     )
+    development, raw = evidence.development or (None, {})
+    seen = None if development is None else shipping.apply(raw[choice.ships])
+    return record, JudgedRows(evidence.judged_sample, calibrated, development, seen)
 
 
 def _by_time(
@@ -179,6 +215,8 @@ def _by_time(
         judged=judged,
         judged_target=later.target,
         judged_on="out_of_time",
+        judged_sample=later,
+        development=(training.take(known), {kind: values[known] for kind, values in unseen.items()}),
         performance={
             kind: {
                 "out_of_fold": discrimination(target[known], unseen[kind][known]),
@@ -224,6 +262,8 @@ def _by_repeats(
         judged=mean,
         judged_target=target,
         judged_on="cross_validation",
+        judged_sample=sample,
+        development=None,
         performance={
             kind: {"cross_validation": discrimination(target[decided], mean[kind][decided])}
             for kind in CandidateKind

@@ -16,6 +16,8 @@ from models.discrimination import Discrimination
 from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
 from models.scorecard import Scorecard
+from models.validation.finding import Finding
+from models.validation.summary import headline
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class TrainingRecord:
     steps: dict[str, int]
     lightgbm_settings: dict[str, Any]
     libraries: dict[str, str]
+    #: What validation found; not part of the bundle, so that a changed limit doesn't make another model.
+    findings: tuple[Finding, ...] = ()
 
     @property
     def ships(self) -> CandidateKind:
@@ -127,7 +131,7 @@ class TrainingRecord:
             value = getattr(self.choice, key)
             if value is not None:
                 found[f"lightgbm_minus_scorecard.{key}"] = value
-        return found
+        return found | headline(self.findings)
 
     def plain(self) -> dict[str, Any]:
         """The record without the models themselves, ready for JSON."""

@@ -13,6 +13,15 @@ from pipelines.workplace import Workplace
 MODEL_GRAIN = Bilingual(zh="每个训练月一个模型版本", en="One model version per training month")
 SCORE_GRAIN = Bilingual(zh="每个主体、每个观察月一行", en="One row per subject and as-of month")
 
+#: Findings of a validation that Dagster plots over training months.
+VALIDATION_NUMBERS = frozenset(
+    f"validation.{name}"
+    for name in (
+        "discrimination.auc", "discrimination.ks", "calibration.observed_over_expected", "calibration.cox_slope",
+        "stability.score_psi", "stability.rank_correlation", "findings_warn", "findings_fail",
+    )
+)  # fmt: skip
+
 #: Vintages lie between one month and four years before the training month.
 _PAST = dg.TimeWindowPartitionMapping(start_offset=-24, allow_nonexistent_upstream_partitions=True)
 
@@ -44,12 +53,14 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
     )
     def model(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         from models.monthly_training import train_monthly
+        from models.validation.section import findings_table
 
         for month in months_of(context):
             trained = train_monthly(
                 definition, feature_set, month, store=workplace.store, state=workplace.state,
                 settings=workplace.settings, clock=workplace.clock, progress=workplace.progress,
                 entitlements=workplace.entitlements(definition.subject),
+                registry=workplace.registry(definition.subject),
             )  # fmt: skip
             metrics = trained.record.metrics()
             told = numbers(
@@ -60,6 +71,9 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
                 }
             )
             told |= table("sample", ["step", "rows"], list(trained.record.steps.items()))
+            told |= numbers({name: value for name, value in metrics.items() if name in VALIDATION_NUMBERS})
+            header = ["validation / 验证", "pass", "warn", "fail", "not measured"]
+            told |= table("validation", header, findings_table(trained.record.findings))
             top = sorted(trained.record.features, key=lambda f: -f.iv)[:12]
             told |= bars(
                 "information value of the strongest features", [f.name for f in top], [f.iv for f in top]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -167,6 +168,43 @@ def test_there_is_one_training_and_one_mlflow_run_a_model(province: Province) ->
     with sqlite3.connect(file) as database:
         runs = [run for (run,) in database.execute("select run_uuid from runs")]
     assert sorted(runs) == sorted(recorded.values())
+
+
+def test_every_training_was_validated(province: Province) -> None:
+    """Beside each bundle lie the findings on its judged rows; it serves what was validated; MLflow has the numbers."""
+    bundles = province.workplace.settings.bundles
+    files = sorted(bundles.glob("*/*.evidence/validation.json"))
+    assert len(files) == 4
+    for file in files:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        found = {each["name"]: each for each in plain["findings"]}
+        assert found["leakage.suspect_features"]["verdict"] == "pass"
+        assert found["sensitivity.monotonicity"]["verdict"] in ("pass", "unmeasured")
+        assert found["fairness.approval_ratio"]["verdict"] == "unmeasured"
+        assert {each["about"] for each in plain["findings"] if each["name"] == "segments.auc_loss"} >= {
+            "thin_file",
+            "branch",
+        }
+        if "out_of_time" in _metrics(province, file):
+            assert found["leakage.served_parity"]["value"] == 0.0
+        assert "validation.findings_fail" in _metrics(province, file)
+        report = province.workplace.settings.out / "reports" / file.parent.parent.name / f"{AS_OF}.html"
+        assert "Hosmer-Lemeshow" in report.read_text(encoding="utf-8")
+
+
+def _metrics(province: Province, file: Path) -> str:
+    """Names of the metrics that the state database and MLflow hold of a bundle's training, as one text."""
+    with province.workplace.state.session() as session:
+        (version,) = session.scalars(
+            select(ModelVersion).where(ModelVersion.name == file.parent.parent.name)
+        ).all()
+    database = sqlite3.connect(province.workplace.settings.home / "mlflow.db")
+    told = {
+        row[0]
+        for row in database.execute("select key from metrics where run_uuid = ?", (version.mlflow_run_id,))
+    }
+    assert told == set(version.metrics)
+    return " ".join(sorted(told))
 
 
 def test_the_audit_chain_tells_of_everything_once(province: Province) -> None:
