@@ -87,7 +87,7 @@ def run_twice(tmp_path_factory: pytest.TempPathFactory) -> Province:
     home = tmp_path_factory.mktemp("province") / "home"
     home.mkdir()
     # A few hundred rows train faster without threads that wait for each other.
-    (home / "gscene.yaml").write_text("threads: 1\n", encoding="utf-8")
+    (home / "gscene.yaml").write_text("threads: 1\nsign_off: automatic_in_demo\n", encoding="utf-8")
     workplace = Workplace.open(home, FixedClock(datetime(2025, 11, 6, 4, tzinfo=UTC)))
     settings = ProvinceSettings(
         residents=RESIDENTS, enterprises=ENTERPRISES, first_month=AS_OF.plus(1 - MONTHS), months=MONTHS, seed=1,
