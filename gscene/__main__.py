@@ -20,6 +20,7 @@ from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
 from gscene.migrate import migrate
+from gscene.models import models
 from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
@@ -62,6 +63,7 @@ for command in (
     features,
     contracts,
     migrate,
+    models,
     deliveries,
     trust,
     adapters,

@@ -40,8 +40,8 @@ PIA = """
 pia: PIA-2026-07
 title: Small firms, risk
 assessed_by: Zhou Min
-assessed_on: 2026-07-01
-valid_until: 2027-06-30
+assessed_on: 2020-07-01
+valid_until: 2099-06-30
 subjects: [enterprise]
 purposes: [risk]
 features: [late_6m, "*_12m", noise]
@@ -55,6 +55,7 @@ class SignedHome:
     home: Path
     days: int = 0
     sign_off: str = "required"
+    start: datetime = NOW
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ class SignedHome:
     @property
     def clock(self) -> FixedClock:
         """The moved clock."""
-        return FixedClock(NOW + timedelta(days=self.days))
+        return FixedClock(self.start + timedelta(days=self.days))
 
     @property
     def desk(self) -> SigningDesk:

@@ -218,7 +218,7 @@ def test_approval_needs_an_assessment_that_covers_the_model(empty: SignedHome) -
     whole = file.read_text(encoding="utf-8")
     for pia, old, new in (
         ("", "", ""), ("PIA-2020-01", "", ""), ("../pia/" + PIA, "", ""), (PIA, "purposes: [risk]", "purposes: [marketing]"),
-        (PIA, "subjects: [enterprise]", "subjects: [resident]"), (PIA, "late_6m, ", ""), (PIA, "2027-06-30", "2026-11-05"),
+        (PIA, "subjects: [enterprise]", "subjects: [resident]"), (PIA, "late_6m, ", ""), (PIA, "2099-06-30", "2026-11-05"),
         (PIA, f"pia: {PIA}", "pia: PIA-1"),
     ):  # fmt: skip
         file.write_text(whole.replace(old, new, 1) if old else whole, encoding="utf-8")
