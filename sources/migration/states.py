@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from core.audit import record
 from core.clock import Clock
 from core.errors import GateRefused, GsceneError
-from core.person import actor_name, same_person
+from core.person import actor_name
 from core.state import MigrationChange, ParityCheck, PlatformMigration
 from sources.migration.definition import MigrationDefinition
 
