@@ -19,14 +19,17 @@ from sqlalchemy import select
 
 from core import audit
 from core.clock import FixedClock
-from core.errors import SignOffRefused
+from core.errors import ExitCode, SignOffRefused
 from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
 from core.state import Delivery, LeadList, ModelVersion
 from core.subject import SubjectKind
+from gscene.console import Reporter
+from gscene.run import finish
 from leads.policy import load_policies
 from models.definition import ModelDefinition
-from models.lifecycle import name_of, versions_of
+from models.lifecycle import name_of
+from models.lifecycle import versions_of as trained_versions
 from models.promotion_key import create_key, load_promotion_key
 from models.signing_desk import SigningDesk
 from pipelines.asset_style import asset_key
@@ -329,8 +332,10 @@ def real(province: Province, tmp_path_factory: pytest.TempPathFactory) -> Workpl
     return Workplace.open(home, FixedClock(datetime(2025, 11, 8, 4, tzinfo=UTC)))
 
 
-def test_a_real_home_publishes_no_score_that_people_have_not_signed_for(real: Workplace) -> None:
-    """From Dagster, as a backfill over months and by catching up: the same gate."""
+def test_a_real_home_publishes_no_score_that_people_have_not_signed_for(
+    real: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From Dagster, as a backfill over months and by `gscene run`: the same gate."""
     scores = asset_key("scores", SubjectKind.RESIDENT, "resident_risk")
     before = real.store.version("scores/resident/resident_risk")
     for first in (AS_OF, AS_OF.plus(-1)):
@@ -342,16 +347,20 @@ def test_a_real_home_publishes_no_score_that_people_have_not_signed_for(real: Wo
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.catch_up._has_sources", lambda _, model: model.name == "resident_risk")
-        done = bring_up_to_date(real, AS_OF)
-    assert (done.models, done.lists) == (["resident_risk"], [])
-    assert done.unsigned["resident_risk"].code in ("SIGN_OFF/AUTOMATIC", "SIGN_OFF/MISSING")
+        capsys.readouterr()
+        assert finish(real, AS_OF, Reporter(as_json=True)) == ExitCode.GATE_REFUSED
+    said = json.loads(capsys.readouterr().out)
+    (unsigned,) = said["unsigned"]
+    assert unsigned["model"] == "resident_risk" and "gscene models" in unsigned["what to do"]
+    assert unsigned["code"] in ("SIGN_OFF/AUTOMATIC", "SIGN_OFF/MISSING")
+    assert said["approval"] == "required" and "scores resident_risk" not in said
     assert real.store.version("scores/resident/resident_risk") == before
 
 
 def test_signed_by_three_people_it_scores(real: Workplace, tmp_path: Path) -> None:
     desk = SigningDesk(real.state, real.settings, real.clock)
     with real.state.session() as session:
-        demo, version = versions_of(session, "resident_risk")
+        demo, version = trained_versions(session, "resident_risk")
     assert demo.bundle_sha256 != version.bundle_sha256, "a demo's bundle says on its card that it is one"
     features = json.dumps(real.blueprint.feature_sets["resident_monthly"].names)
     (real.settings.impact_assessments).mkdir()
