@@ -29,14 +29,17 @@ def mark_as_demo(settings: Settings) -> None:
     """Write the setting into a new home folder; GsceneError where the folder is in use: an installation never becomes a demo."""
     if settings.demo:
         return
-    if (settings.home / "state.db").exists():
+    file = settings.home / FILE_NAME
+    if (settings.home / "state.db").exists() or (
+        file.exists() and "sign_off" in file.read_text(encoding="utf-8")
+    ):
         raise GsceneError(
-            f"{settings.home} is in use and no demo.",
+            f"{settings.home} is in use and no demo, or its {FILE_NAME} says that people sign.",
             "Choose a new folder with --home; models of this one are signed by people: gscene models --help.",
         )
     settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / FILE_NAME).open("a", encoding="utf-8") as file:
-        file.write(
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(
             "# A demonstration: models are signed by the program, not approved by people. Never use this in a real home.\n"
             f"# 演示环境：模型由程序自动签署，未经人工审批。正式环境不得使用。\nsign_off: {SIGN_OFF[1]}\n"
         )

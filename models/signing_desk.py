@@ -25,7 +25,7 @@ from models.artefact import Bundle
 from models.bundle_trial import tried_bundle
 from models.conditions import Condition, open_condition, require_none_overdue, today
 from models.evidence import evidence_sha256, keep_files, require_intact
-from models.impact_assessment import covering_assessment
+from models.impact_assessment import ImpactAssessment, covering_assessment
 from models.lifecycle import (
     DEMO,
     IN_FORCE,
@@ -109,13 +109,15 @@ class SigningDesk:
         files: Mapping[str, str] = validation.details["files"]
         require_intact(self.settings, version, files)
         bundle = self._tried(version)
+        assessment = self._assessment(bundle, pia)
         policy = self._policy.sha256_for(version.name)
         told = {
             "model": name_of(version), "bundle_sha256": version.bundle_sha256, "policy_sha256": policy,
             "evidence_files": dict(files), "evidence_sha256": evidence_sha256(version.bundle_sha256, files, policy),
             "approver": actor_name(actor), "approved_at": self.clock.now().isoformat(),
-            "expires_at": self._until(until).isoformat(),
-            "pia": self._assessment(bundle, pia), "automatic": self.automatic, "fast_scoring": bundle.fast_agrees(),
+            "expires_at": self._until(until, assessment).isoformat(),
+            "pia": {"ref": assessment.pia if assessment else "", "sha256": assessment.sha256 if assessment else ""},
+            "automatic": self.automatic, "fast_scoring": bundle.fast_agrees(),
             "approval": (NOT_APPROVED if self.automatic else APPROVED).model_dump(),
         }  # fmt: skip
         with self.state.session() as session:
@@ -225,19 +227,20 @@ class SigningDesk:
             )
         return last
 
-    def _assessment(self, bundle: Bundle, pia: str) -> dict[str, str]:
+    def _assessment(self, bundle: Bundle, pia: str) -> ImpactAssessment | None:
+        """None for the demo, which has none."""
         if self.automatic:
-            return {"ref": "", "sha256": ""}
+            return None
         card = bundle.card
-        found = covering_assessment(
+        return covering_assessment(
             self.settings.impact_assessments, pia, subject=card.subject, purpose=card.purpose, features=bundle.names,
             on=today(self.clock),
         )  # fmt: skip
-        return {"ref": found.pia, "sha256": found.sha256}
 
-    def _until(self, until: date | None) -> datetime:
-        """The end of the last day, in China."""
+    def _until(self, until: date | None, assessment: ImpactAssessment | None) -> datetime:
+        """The end of the last day, in China: at most as long as the policy allows and the assessment holds."""
         latest = today(self.clock) + timedelta(days=self._policy.approval_valid_days)
+        latest = latest if assessment is None else min(latest, assessment.valid_until)
         day = until or latest
         if not today(self.clock) <= day <= latest:
             raise GsceneError(

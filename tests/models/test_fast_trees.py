@@ -101,7 +101,7 @@ def test_what_it_cant_do_it_leaves_to_lightgbm() -> None:
     text, _ = fitted(8, 3)
     # Zeros as missing, sent another way than their value: kind 1 in bits 2-3 of decision_type.
     odd = re.sub(r"(?m)^decision_type=.*$", lambda m: re.sub(r"\d+", "4", m[0]), text)
-    assert fast_trees(odd) is None or BoosterScore(odd, [f"f{i}" for i in range(5)]) is not None
+    assert odd != text and fast_trees(odd) is None
 
 
 def test_scores_are_the_same_with_and_without(tmp_path: Path) -> None:

@@ -223,8 +223,14 @@ def test_approval_needs_an_assessment_that_covers_the_model(empty: SignedHome) -
     ):  # fmt: skip
         file.write_text(whole.replace(old, new, 1) if old else whole, encoding="utf-8")
         refused("PIA", lambda pia=pia: desk.approve(version, "Approver C", WHY, empty.key, pia=pia))
-    file.write_text(whole, encoding="utf-8")
+    file.write_text(whole.replace("2099-06-30", "2026-12-31"), encoding="utf-8")
     desk.approve(version, "Approver C", WHY, empty.key, pia=PIA)
+    desk.promote(version, "Operator D", WHY)
+    empty.gate()
+    empty.days = 57
+    refused("EXPIRED", empty.gate)
+    with pytest.raises(GsceneError, match="ends between"):
+        desk.approve(version, "Approver C", WHY, empty.key, pia=PIA, until=date(2027, 1, 1))
 
 
 def test_an_overdue_condition_blocks_until_it_is_closed(empty: SignedHome) -> None:
