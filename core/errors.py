@@ -70,3 +70,11 @@ class GateRefused(GsceneError):
     """A stage asked for input that no matching receipt or sign-off vouches for."""
 
     exit_code = ExitCode.GATE_REFUSED
+
+
+class SignOffRefused(GateRefused):
+    """A model may not be used or promoted as it stands; `code` is machine-readable (`SIGN_OFF/EXPIRED`)."""
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        self.code = code
+        super().__init__(message, remedy)

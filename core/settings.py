@@ -18,15 +18,20 @@ _ALLOWED = {
     "mlflow_uri",
     "cutoff_days",
     "threads",
+    "sign_off",
+    "promotion_key",
 }
+
+#: Who signs models: people, or (in a demonstration alone) the program under the name `demo`.
+SIGN_OFF = ("required", "automatic_in_demo")
 
 
 @dataclass(frozen=True)
 class Settings:
     """One home folder: all data of one bank, branch or trial live below it.
 
-    `cutoff_days` days after month end, `threads` compute threads; both may stand in `gscene.yaml`, with `state_url` and
-    `mlflow_uri`.
+    `cutoff_days` days after month end, `threads` compute threads; `sign_off`: one of SIGN_OFF; `promotion_key`: private key
+    file of whoever approves models. All may stand in `gscene.yaml`, with `state_url` and `mlflow_uri`.
     """
 
     home: Path
@@ -34,6 +39,8 @@ class Settings:
     mlflow_uri: str
     cutoff_days: int = CUTOFF_DAYS
     threads: int = 2
+    sign_off: str = SIGN_OFF[0]
+    promotion_key: Path | None = None
 
     @classmethod
     def load(cls, home: Path) -> Settings:
@@ -47,6 +54,9 @@ class Settings:
                 f"{file}: unknown settings {', '.join(unknown)}.",
                 f"Allowed are {', '.join(sorted(_ALLOWED))}.",
             )
+        sign_off = str(entries.get("sign_off", SIGN_OFF[0]))
+        if sign_off not in SIGN_OFF:
+            raise GsceneError(f"{file}: sign_off is one of {', '.join(SIGN_OFF)}.", "Correct the entry.")
         try:
             return cls(
                 home=home,
@@ -54,6 +64,8 @@ class Settings:
                 mlflow_uri=str(entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")),
                 cutoff_days=int(entries.get("cutoff_days", CUTOFF_DAYS)),
                 threads=int(entries.get("threads", 2)),
+                sign_off=sign_off,
+                promotion_key=Path(entries["promotion_key"]) if entries.get("promotion_key") else None,
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
@@ -87,6 +99,21 @@ class Settings:
     def bundles(self) -> Path:
         """Folder of model bundles."""
         return self.home / "models"
+
+    @property
+    def demo(self) -> bool:
+        """Whether models are signed by the program: nothing here was approved by people."""
+        return self.sign_off == SIGN_OFF[1]
+
+    @property
+    def model_trust(self) -> Path:
+        """Folder of the public halves of the promotion keys: `promotion/<key_id>.pem`, revoked ones below `revoked/`."""
+        return self.home / "model_trust"
+
+    @property
+    def impact_assessments(self) -> Path:
+        """Folder of the personal information protection impact assessments (PIA), one YAML each."""
+        return self.home / "pia"
 
     @property
     def mlflow_artifacts(self) -> Path:

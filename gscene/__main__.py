@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from core.errors import ExitCode, GateRefused, GsceneError, Refusal
+from core.errors import ExitCode, GateRefused, GsceneError, Refusal, SignOffRefused
 from core.telemetry import quiet
 from gscene.adapters import adapters
 from gscene.console import Reporter
@@ -20,6 +20,7 @@ from gscene.demo import demo
 from gscene.doctor import doctor
 from gscene.features import features
 from gscene.migrate import migrate
+from gscene.models import models
 from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
@@ -62,6 +63,7 @@ for command in (
     features,
     contracts,
     migrate,
+    models,
     deliveries,
     trust,
     adapters,
@@ -98,13 +100,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _tell(error: GsceneError, as_json: bool) -> None:
     if as_json:
-        told = {"error": error.message, "remedy": error.remedy, "exit_code": int(error.exit_code)}
-        _tell_json(told | ({"code": error.code, "place": error.place} if isinstance(error, Refusal) else {}))
+        told: dict[str, object] = {
+            "error": error.message,
+            "remedy": error.remedy,
+            "exit_code": int(error.exit_code),
+        }
+        if isinstance(error, Refusal):
+            told |= {"code": error.code, "place": error.place}
+        elif isinstance(error, SignOffRefused):
+            told |= {"code": error.code}
+        _tell_json(told)
         return
     people = Reporter().people
     kind = (
         error.code
         if isinstance(error, Refusal)
+        else f"Gate refused {error.code}"
+        if isinstance(error, SignOffRefused)
         else "Gate refused"
         if isinstance(error, GateRefused)
         else "Failed"

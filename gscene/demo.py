@@ -46,20 +46,25 @@ def demo(
     faults: str,
     home: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Simulate a small province and run one as-of month from raw deliveries to lead lists.
 
     模拟一个小省份，从原始交付一直跑到营销名单。
 
     The people and firms are made up; the way is the real one: dialect files with faults, adapters,
-    contracts, facts, features, models, scores, lists.
+    contracts, facts, features, models, scores, lists. The models are signed by the program under the name `demo`: everything
+    that comes out says that no person approved it.
     """
+    from core.settings import Settings
+    from models.demo_sign_off import mark_as_demo
     from pipelines.workplace import Workplace
     from sources.arrivals import read_schedule
     from sources.province.settings import ProvinceSettings
     from sources.province.simulate import simulate
 
     reporter = Reporter(as_json)
+    if not (home / "state.db").exists():
+        mark_as_demo(Settings.load(home))
     workplace = Workplace.open(home, SystemClock(), reporter)
     inbox = workplace.settings.home / "inbox"
     try:
@@ -82,7 +87,7 @@ def demo(
         simulate(province, inbox, reporter)
         remember(province, workplace.settings.home)
     receive_all(workplace, read_schedule(inbox / "arrivals.json"), reporter)
-    finish(workplace, as_of, reporter)
+    return finish(workplace, as_of, reporter)
 
 
 def already_made(province: ProvinceSettings, home: Path, in_use: bool) -> bool:

@@ -64,10 +64,11 @@ def pull(names: tuple[str, ...], check: bool, then_run: bool, home: Path, as_jso
     pulled = pull_all(side, connections)
     tell(pulled, reporter)
     if then_run and any(one.new for one in pulled):
-        finish(workplace, None, reporter)
+        ended = finish(workplace, None, reporter)
     else:
+        ended = ExitCode.OK
         reporter.finish()
-    return int(ExitCode.OK if all(one.well for one in pulled) else ExitCode.FAILED)
+    return int(ended if all(one.well for one in pulled) else ExitCode.FAILED)
 
 
 def chosen(workplace: Workplace, names: Sequence[str]) -> list[Connection]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 from sqlalchemy import func, select
 
 from core.clock import SystemClock
-from core.errors import GsceneError, Refusal
+from core.errors import ExitCode, GsceneError, Refusal, SignOffRefused
 from core.months import Month
 from core.state import Delivery, LeadList, LeftOut, ModelVersion
 from gscene.console import Reporter
@@ -28,33 +28,51 @@ from gscene.options import MonthType, home_option, json_option
     help="Folder of deliveries to receive first; each is <source>/<subject>.<table>/<period>-r<revision>/.",
 )
 @click.option("--as-of", type=MonthType(), help="As-of month; the last delivered month when left out.")
+@click.option(
+    "--demo",
+    "as_demo",
+    is_flag=True,
+    help="Make the new home folder a demonstration: models are signed by the program, not approved by people.",
+)
 @home_option("sme")
 @json_option
 def run(
-    sme_invoices: Path | None, inbox: Path | None, as_of: Month | None, home: Path, as_json: bool
-) -> None:
+    sme_invoices: Path | None,
+    inbox: Path | None,
+    as_of: Month | None,
+    as_demo: bool,
+    home: Path,
+    as_json: bool,
+) -> int:
     """Take deliveries in and bring features, models, scores and lead lists up to date.
 
     接收交付，更新特征、模型、评分和营销名单。
 
     \b
     Examples:
-      gscene run --sme-invoices ../shared/data/sme_invoices
+      gscene run --sme-invoices ../shared/data/sme_invoices --demo
       gscene run --inbox /data/inbox --home var/bank --as-of 2026-10
 
     Running it again takes in only what is new; what is there already is not counted twice.
+
+    A model scores only once people have validated, approved and promoted it (gscene models --help). Until then everything else
+    is brought up to date, the missing signature is named, and the exit code is 3.
     """
+    from core.settings import Settings
+    from models.demo_sign_off import mark_as_demo
     from pipelines.workplace import Workplace
     from sources.arrivals import observed
     from sources.sme_invoices import collect
 
     reporter = Reporter(as_json)
+    if as_demo:
+        mark_as_demo(Settings.load(home))
     workplace = Workplace.open(home, SystemClock(), reporter)
     if sme_invoices is not None:
         receive_all(workplace, collect(sme_invoices, workplace.settings.home / "inbox", reporter), reporter)
     if inbox is not None:
         receive_all(workplace, observed(inbox, workplace.clock), reporter)
-    finish(workplace, as_of, reporter)
+    return finish(workplace, as_of, reporter)
 
 
 def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
@@ -73,8 +91,8 @@ def receive_all(workplace, arrivals: Sequence, reporter: Reporter) -> None:  # t
         raise refused
 
 
-def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
-    """Run everything as of the month and tell what came out and where it lies."""
+def finish(workplace, as_of: Month | None, reporter: Reporter) -> int:  # type: ignore[no-untyped-def]
+    """Run everything as of the month and tell what came out and where it lies. Exit code 3 where a model isn't signed."""
     from expectations.data_docs import write_data_docs
     from pipelines.catch_up import bring_up_to_date
 
@@ -94,17 +112,37 @@ def finish(workplace, as_of: Month | None, reporter: Reporter) -> None:  # type:
     tell_ineligible(workplace, month, reporter)
     tell_models(workplace, done.models, month, reporter)
     tell_lists(workplace, month, reporter)
+    tell_sign_offs(workplace, done.unsigned, reporter)
     out = workplace.settings.out
     pages = write_data_docs(
         workplace.state, workplace.blueprint.contracts, workplace.settings.home / "data_docs"
     )
     reporter.results(
-        {f"scores {name}": str(out / "scores" / name / f"{month}.csv") for name in done.models}
+        {
+            f"scores {name}": str(out / "scores" / name / f"{month}.csv")
+            for name in done.models
+            if name not in done.unsigned
+        }
         | {f"report {name}": str(out / "reports" / name / f"{month}.html") for name in done.models}
         | {"validations": str(pages)}
         | {"Dagster and MLflow": f"gscene up --home {workplace.settings.home}"}
     )
     reporter.finish()
+    return ExitCode.GATE_REFUSED if done.unsigned else ExitCode.OK
+
+
+def tell_sign_offs(workplace, unsigned: Mapping[str, SignOffRefused], reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
+    """Which models may not score, why, and the command that comes next; and that a demo's models were approved by nobody."""
+    from models.sign_off import NOT_APPROVED
+
+    header = ["model", "code", "why", "what to do"]
+    rows = [[name, refused.code, refused.message, refused.remedy] for name, refused in unsigned.items()]
+    if rows:
+        reporter.table("Scores not published: not signed off / 未签署，不发布评分", header, rows)
+    reporter.result["unsigned"] = [dict(zip(header, row, strict=True)) for row in rows]
+    if workplace.settings.demo:
+        reporter.say(f"Models: {NOT_APPROVED.en} / 模型：{NOT_APPROVED.zh}")
+    reporter.result["approval"] = "automatic_in_demo" if workplace.settings.demo else "required"
 
 
 def _last_month(workplace) -> Month:  # type: ignore[no-untyped-def]

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from core.errors import GsceneError
 from leads.lead_list import FIELDS, LeadList
+from models.sign_off import approval_of
 
 Language = Literal["zh", "en"]
 
@@ -184,6 +185,7 @@ def _manifest(leads: LeadList, folder: Path) -> bytes:
         "generated_at": leads.generated_at.isoformat(timespec="seconds"),
         "policy_sha256": leads.policy_sha256,
         "model_version": leads.model_version,
+        "approval": approval_of(leads.model_version).model_dump(),
         "files": files,
     }
     return (json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()

@@ -16,16 +16,18 @@ import hashlib
 import json
 import math
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.definition_file import Bilingual
 from core.errors import Refusal
 from models.bundle_card import BundleCard, card_of, parse_card
 from models.calibration import Calibration
 from models.candidates import CandidateKind
+from models.fast_trees import FastTrees, edge_rows, fast_trees
 from models.grades import GradeScale
 from models.lightgbm_model import BoosterScore
 from models.points import probability
@@ -37,6 +39,9 @@ PARTS = (SCORECARD, LIGHTGBM, GOLDEN)
 
 GOLDEN_ROWS = 100
 
+#: Made-up rows on and beside the splits' thresholds, on which the fast scorer must agree to the bit before it may be used.
+AGREEMENT_ROWS = 20_000
+
 #: Share of golden cells that are missing, so that the missing branch of every kind of model is walked.
 GOLDEN_MISSING = 0.1
 
@@ -47,7 +52,7 @@ MAX_BYTES = 256 * 1024 * 1024
 @dataclass(frozen=True)
 class Bundle:
     """A verified bundle, ready to score. `sha256` is that of model.json, which holds those of all other
-    files.
+    files. `fast`: the trees in the form of `models.fast_trees`, where they may be scored so.
     """
 
     path: Path
@@ -55,6 +60,7 @@ class Bundle:
     card: BundleCard
     scorecard: Scorecard
     booster: BoosterScore
+    fast: FastTrees | None = None
 
     @property
     def name(self) -> str:
@@ -73,9 +79,28 @@ class Bundle:
 
     def calibrated(self, matrix: np.ndarray, threads: int) -> np.ndarray:
         """Calibrated event log-odds (n,) of an (n, p) matrix, by the candidate that ships."""
+        trees = self.booster if self.fast is None else self.fast
         return _calibrated(
-            self.card.ships, self.card.calibration, self.scorecard, self.booster, self.names, matrix, threads
+            self.card.ships, self.card.calibration, self.scorecard, trees, self.names, matrix, threads
         )
+
+    def fast_agrees(self) -> bool:
+        """Whether the fast scorer gives LightGBM's own numbers, bit for bit, on the golden rows and on 20,000 made-up rows on and
+        beside the thresholds. False where the scorecard ships: it has no trees.
+        """
+        if self.card.ships is not CandidateKind.LIGHTGBM or (trees := fast_trees(self.booster.text)) is None:
+            return False
+        golden, _, _ = _golden(self, (self.path / GOLDEN).read_bytes())
+        rows = [golden, edge_rows(trees, len(self.names), AGREEMENT_ROWS, seed=1)]
+        return all(trees.log_odds(x, 1).tobytes() == self.booster.log_odds(x, 1).tobytes() for x in rows)
+
+    def with_fast_trees(self) -> Bundle:
+        """The same bundle scoring by the fast trees; itself where they don't give the golden rows their scores here."""
+        if self.card.ships is not CandidateKind.LIGHTGBM:
+            return self
+        fast = replace(self, fast=fast_trees(self.booster.text))
+        matrix, odds, _ = _golden(self, (self.path / GOLDEN).read_bytes())
+        return fast if fast.calibrated(matrix, 1).tobytes() == odds.tobytes() else self
 
     @property
     def scale(self) -> GradeScale:
@@ -83,9 +108,9 @@ class Bundle:
         return self.card.scale
 
 
-def write_bundle(record: TrainingRecord, folder: Path) -> str:
+def write_bundle(record: TrainingRecord, folder: Path, notice: Bilingual | None = None) -> str:
     """Write the bundle of a training into `folder` (created, or holding the same bytes already) and return
-    its sha256.
+    its sha256. `notice` stands on its card: a demo's says that no person approves it.
     """
     booster = BoosterScore(record.booster.text, record.names)
     matrix = golden_matrix(record.features, record.definition.seed)
@@ -103,7 +128,7 @@ def write_bundle(record: TrainingRecord, folder: Path) -> str:
         LIGHTGBM: record.booster.text.encode(),
         GOLDEN: _json(golden),
     }
-    card = card_of(record, {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()})
+    card = card_of(record, {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}, notice)
     files = parts | {CARD: _json(card)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
@@ -152,7 +177,7 @@ def _calibrated(
     ships: CandidateKind,
     calibration: Calibration,
     scorecard: Scorecard,
-    booster: BoosterScore,
+    trees: BoosterScore | FastTrees,
     names: list[str],
     matrix: np.ndarray,
     threads: int,
@@ -160,7 +185,7 @@ def _calibrated(
     raw = (
         scorecard.log_odds(matrix, names)
         if ships is CandidateKind.SCORECARD
-        else booster.log_odds(matrix, threads)
+        else trees.log_odds(matrix, threads)
     )
     return calibration.apply(raw)
 
@@ -185,7 +210,8 @@ def _read(path: Path) -> dict[str, bytes]:
     return {name: (path / name).read_bytes() for name in wanted}
 
 
-def _check_golden(bundle: Bundle, data: bytes) -> None:
+def _golden(bundle: Bundle, data: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Golden rows, and the log-odds and probabilities that they must get."""
     try:
         golden = json.loads(data)
         rows = [[math.nan if value is None else float(value) for value in row] for row in golden["rows"]]
@@ -197,6 +223,11 @@ def _check_golden(bundle: Bundle, data: bytes) -> None:
         fits = False
     if not fits or len(odds) != GOLDEN_ROWS or len(expected) != GOLDEN_ROWS:
         raise _refuse(bundle.path, GOLDEN, "it is not well formed")
+    return matrix, odds, expected
+
+
+def _check_golden(bundle: Bundle, data: bytes) -> None:
+    matrix, odds, expected = _golden(bundle, data)
     given = bundle.calibrated(matrix, threads=1)
     if given.tobytes() != odds.tobytes() or probability(given).tobytes() != expected.tobytes():
         raise _refuse(

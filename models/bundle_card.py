@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from core.definition_file import Bilingual
 from core.errors import Refusal
 from core.purpose import Purpose
 from core.subject import SubjectKind
@@ -91,6 +92,7 @@ class BundleCard(_Strict):
     input_tables: dict[str, int]
     parts: dict[str, Sha256]
     record: dict[str, Any]
+    notice: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> BundleCard:
@@ -125,7 +127,7 @@ _POINTS = {
 }
 
 
-def card_of(record: TrainingRecord, parts: dict[str, str]) -> dict[str, Any]:
+def card_of(record: TrainingRecord, parts: dict[str, str], notice: Bilingual | None = None) -> dict[str, Any]:
     """The card of a training as plain data; `parts` are the sha256 of the other files."""
     definition, plain = record.definition, record.plain()
     return {
@@ -150,6 +152,7 @@ def card_of(record: TrainingRecord, parts: dict[str, str]) -> dict[str, Any]:
         "input_tables": record.inputs.tables,
         "parts": parts,
         "record": plain,
+        **({} if notice is None else {"notice": notice.model_dump()}),
     }
 
 

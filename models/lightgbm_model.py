@@ -100,6 +100,7 @@ class BoosterScore:
     def __init__(self, text: str, names: Sequence[str]) -> None:
         """Check the structure of the text, then load it; Refusal REFUSED/MODEL for anything odd."""
         check_model_text(text, names)
+        self.text = text
         self._booster = _lightgbm().Booster(model_str=text)
 
     @property

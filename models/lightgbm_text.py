@@ -89,7 +89,8 @@ def _header(head: str, names: Sequence[str]) -> dict[str, str]:
 def _check_tree(block: str, number: int, features: int) -> None:
     lines = [line for line in block.split("\n") if line]
     where = f"tree {number}"
-    if not lines or lines[0] != f"Tree={number}":
+    # To the character: a block that begins with the line break of the one before makes LightGBM abort.
+    if not block.startswith(f"Tree={number}\n") or not block.endswith("\n"):
         raise _refuse("tree_sizes don't match the trees")
     tree = _entries(lines[1:], _TREE, where)
     leaves = _whole_numbers(tree.get("num_leaves", ""), where)

@@ -22,11 +22,11 @@ from features.catalogue import FeatureSet
 from features.entitlement import Entitlements
 from features.feature_store import feature_recipe, usable_features
 from features.ineligible import Ineligible, keep
-from models.artefact import load_bundle
+from models.bundle_trial import tried_bundle
 from models.definition import ModelDefinition
 from models.marks import require_trained_again
-from models.monthly_training import latest_version
 from models.scoring import score
+from models.sign_off import require_sign_off
 
 SCHEMA = pa.schema(
     [
@@ -70,7 +70,9 @@ def score_monthly(
     clock: Clock,
     entitlements: Entitlements,
 ) -> Scored:
-    """Score the features of `as_of` with the newest version trained by then. The bundle must be the recorded one, byte for byte.
+    """Score the features of `as_of` with the live version. The bundle must be the one that was signed, byte for byte.
+
+    SignOffRefused (a GateRefused) where no version is live, or its sign-off has ended, is for other bytes or doesn't verify.
 
     Only subjects who may be used for the model's purpose now are scored, and only from sources that may.
 
@@ -78,13 +80,14 @@ def score_monthly(
     """
     features = (feature_set.table, str(as_of))
     require_fresh_content(state, store, features, feature_recipe(feature_set, entitlements.contracts))
-    version = latest_version(state, definition.name, as_of)
+    version, signed = require_sign_off(state, settings, definition.name, as_of, clock)
     require_trained_again(state, version, clock)
-    bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
+    bundle = tried_bundle(settings.home / version.bundle, signed.bundle_sha256)
+    bundle = bundle.with_fast_trees() if signed.fast else bundle
     purpose = Purpose(definition.purpose)
     usable = usable_features(store, feature_set, [as_of], purpose, entitlements.for_use(as_of))
     scored = score(bundle, usable.frame, threads=settings.threads)
-    name = f"{definition.name}/{version.training_month}-{version.bundle_sha256[:12]}"
+    name = signed.name + signed.mark
     rows = scored.sort_values("subject_no").assign(
         model_version=name, knowledge_cutoff=pd.Timestamp(knowledge_cutoff(as_of, settings.cutoff_days))
     )

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from core import audit
 from core.clock import Clock
+from core.definition_file import Bilingual
 from core.derivation import require_fresh_content
 from core.errors import GsceneError
 from core.months import Month
@@ -23,7 +24,7 @@ from features.catalogue import FeatureSet
 from features.entitlement import Entitlements
 from features.feature_store import UsableFeatures, feature_recipe, usable_features
 from features.ineligible import NO_ROW, keep
-from models.artefact import load_bundle, write_bundle
+from models.artefact import write_bundle
 from models.definition import (
     AccountDpdLabel,
     BankOutcomeLabel,
@@ -31,10 +32,15 @@ from models.definition import (
     ModelDefinition,
     TimeSplit,
 )
+from models.demo_sign_off import sign_automatically
+from models.evidence import keep_report
+from models.lifecycle import enter
 from models.monthly_labels import label_recipe, label_table, read_labels
-from models.registry import LedgerEntry, MlflowLedger
+from models.outbox import put_training, sync
+from models.registry import LedgerEntry, training_entry
 from models.report import write_report
 from models.sample import build_sample
+from models.sign_off import NOT_APPROVED
 from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
 from models.validation.of_training import validate_training
@@ -46,16 +52,21 @@ from sources.erased import last_erasure, require_no_erasure_since
 #: Months of campaigns that an acquisition model learns from.
 CAMPAIGN_MONTHS = 12
 
+#: Told to MLflow of a training that people sign or don't; the tag `gscene.state` of its version says how far that has come.
+APPROVED_LATER = Bilingual(zh="以签署记录为准", en="as its sign-off says")
+
 
 @dataclass(frozen=True)
 class Trained:
-    """A training with the places of its bundle and report and its row in the MLflow ledger."""
+    """A training with the places of its bundle and report, and its row in the MLflow ledger: None while that waits in the outbox,
+    with the kind of error that it waits for."""
 
     record: TrainingRecord
     bundle: Path
     bundle_sha256: str
     report: Path
-    ledger: LedgerEntry
+    ledger: LedgerEntry | None
+    waits_for_mlflow: str | None
 
 
 def vintages_of(
@@ -132,9 +143,8 @@ def train_monthly(
     require_no_erasure_since(state, erasures, definition.name)
     with state.session() as session:
         keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
-    trained = _keep(record, feature_set, as_of, state=state, settings=settings, clock=clock)
-    keep_findings(trained.bundle, record.findings)
-    return trained
+    titles = {feature.name: feature.title for feature in feature_set.features}
+    return keep_training(record, titles, state=state, settings=settings, clock=clock)
 
 
 def _barred(usable: UsableFeatures) -> dict[str, int]:
@@ -167,18 +177,19 @@ def _first_month(store: TableStore, feature_set: FeatureSet) -> Month | None:
     return first.plus(min(feature_set.months_back, 12) // 2 - 1) if first is not None else None
 
 
-def _keep(
+def keep_training(
     record: TrainingRecord,
-    feature_set: FeatureSet,
-    as_of: Month,
+    titles: dict[str, Bilingual],
     *,
     state: StateDatabase,
     settings: Settings,
     clock: Clock,
 ) -> Trained:
-    definition = record.definition
+    """Write bundle and report, enter the version in dev, and tell MLflow if it answers. Only a demo touches a signing key."""
+    definition, as_of = record.definition, record.inputs.training_month
     building = settings.bundles / definition.name / f".{as_of}.building"
-    sha256 = write_bundle(record, building)
+    notice = NOT_APPROVED if settings.demo else None
+    sha256 = write_bundle(record, building, notice)
     bundle = settings.bundles / definition.name / f"{as_of}-{sha256[:12]}"
     if bundle.exists():
         for file in building.iterdir():
@@ -186,39 +197,61 @@ def _keep(
         building.rmdir()
     else:
         building.rename(bundle)
-    titles = {feature.name: feature.title for feature in feature_set.features}
     report = write_report(
-        record, settings.out / "reports" / definition.name / f"{as_of}.html", titles, sha256
+        record, settings.out / "reports" / definition.name / f"{as_of}.html", titles, sha256, notice
     )
-    ledger = MlflowLedger(settings.mlflow_uri, settings.mlflow_artifacts).record(
-        record, load_bundle(bundle, sha256), report
-    )
+    keep_findings(bundle, record.findings)
+    keep_report(bundle, report)
+    version = record_version(record, bundle, sha256, state=state, settings=settings, clock=clock)
+    if settings.demo:
+        sign_automatically(state, settings, clock, version)
+    # Whether or not MLflow answers, the training is kept; what it couldn't be told waits in the outbox.
+    synced = sync(state, settings, clock)
+    with state.session() as session:
+        version = session.get_one(ModelVersion, version.model_no)
+    entry = None
+    if version.mlflow_run_id is not None and version.mlflow_version is not None:
+        entry = LedgerEntry.of(version.name, version.mlflow_run_id, version.mlflow_version)
+    return Trained(record, bundle, sha256, report, entry, synced.failure)
+
+
+def record_version(
+    record: TrainingRecord,
+    bundle: Path,
+    sha256: str,
+    *,
+    state: StateDatabase,
+    settings: Settings,
+    clock: Clock,
+) -> ModelVersion:
+    """The version in the state database; a repeated training finds the row of the first."""
+    definition, as_of = record.definition, record.inputs.training_month
     with state.session() as session:
         known = session.scalars(
             select(ModelVersion).where(
                 ModelVersion.name == definition.name,
-                ModelVersion.training_month == str(as_of),
+                ModelVersion.training_month == as_of,
                 ModelVersion.bundle_sha256 == sha256,
             )
         ).first()
-        if known is None:
-            session.add(
-                ModelVersion(
-                    name=definition.name,
-                    training_month=str(as_of),
-                    bundle=str(bundle.relative_to(settings.home)),
-                    bundle_sha256=sha256,
-                    ships=str(record.ships),
-                    mlflow_run_id=ledger.run_id,
-                    mlflow_version=ledger.model_version,
-                    metrics=record.metrics(),
-                    trained_at=clock.now(),
-                )
-            )
-            details: Mapping[str, str] = {
-                "bundle_sha256": sha256,
-                "ships": str(record.ships),
-                "mlflow_run": ledger.run_id,
-            }
-            audit.record(session, clock, "training", "model.trained", f"{definition.name}/{as_of}", details)
-    return Trained(record, bundle, sha256, report, ledger)
+        if known is not None:
+            return known
+        version = ModelVersion(
+            name=definition.name,
+            training_month=as_of,
+            bundle=str(bundle.relative_to(settings.home)),
+            bundle_sha256=sha256,
+            ships=str(record.ships),
+            metrics=record.metrics(),
+            trained_at=clock.now(),
+        )
+        session.add(version)
+        session.flush()
+        enter(session, clock, version)
+        approval = NOT_APPROVED if settings.demo else APPROVED_LATER
+        put_training(
+            session, clock, version, training_entry(record, sha256, f"{approval.zh} / {approval.en}")
+        )
+        details: Mapping[str, str] = {"bundle_sha256": sha256, "ships": str(record.ships)}
+        audit.record(session, clock, "training", "model.trained", f"{definition.name}/{as_of}", details)
+    return version

@@ -8,7 +8,8 @@ logged as an MLflow model, which stores it as text; nothing here writes or reads
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,86 @@ from models.training_record import TrainingRecord
 #: Tag that names a training; `runs/create` isn't idempotent, so it is looked up first.
 RUN_KEY = "gscene.run_key"
 
-ALIAS = "candidate"
+
+@dataclass(frozen=True)
+class TrainingEntry:
+    """What MLflow is told of one training, as plain data: it can wait in the outbox until MLflow answers."""
+
+    name: str
+    month: str
+    title: str
+    subject: str
+    features: list[str]
+    lightgbm: str
+    metrics: dict[str, float]
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    version_tags: dict[str, str]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> TrainingEntry:
+        """Back from JSON."""
+        return cls(**plain)
+
+
+def training_entry(record: TrainingRecord, bundle_sha256: str, approval: str) -> TrainingEntry:
+    """The entry of a training; `approval` says in words whether people approve what is scored with it."""
+    definition, month = record.definition, record.inputs.training_month
+    parameters = {
+        **{f"lightgbm.{key}": value for key, value in record.lightgbm_settings.items()},
+        "lightgbm.rounds_used": record.booster.rounds,
+        **{f"scorecard.{key}": value for key, value in definition.scorecard.model_dump().items()},
+        **{f"split.{key}": value for key, value in definition.split.model_dump(mode="json").items()},
+        **{f"label.{key}": value for key, value in definition.label.model_dump(mode="json").items()},
+        "central_tendency": record.candidates[record.ships].calibration.central_tendency,
+        "features": len(record.features),
+    }
+    both = {"gscene.ships": str(record.ships), "gscene.training_month": month, "gscene.approval": approval}
+    tags = {
+        "gscene.model": definition.name,
+        "gscene.purpose": str(definition.purpose),
+        **both,
+        "gscene.definition_sha256": definition.sha256,
+        "gscene.feature_set": definition.feature_set,
+        "gscene.feature_set_sha256": record.inputs.feature_set_sha256,
+        "mlflow.note.content": f"{definition.title.zh} / {definition.title.en}\n\n{record.choice.reason_en}",
+        **{f"gscene.data.{table}": str(version) for table, version in record.inputs.tables.items()},
+        **{f"gscene.count.{_plain(step)}": str(count) for step, count in record.steps.items()},
+    }
+    return TrainingEntry(
+        definition.name, month, f"{definition.title.zh} / {definition.title.en}", str(definition.subject), record.names,
+        record.libraries["lightgbm"], record.metrics(), {key: str(value) for key, value in parameters.items()}, tags,
+        both | {"gscene.bundle_sha256": bundle_sha256},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
     """Where a training stands in MLflow; urls are paths below the address of the MLflow server."""
 
+    name: str
     run_id: str
     model_version: str
-    experiment_id: str
-    run_url: str
-    model_url: str
-    created: bool
+    created: bool = False
+
+    @property
+    def run_url(self) -> str:
+        """The run's page."""
+        return f"/#/runs/{self.run_id}"
+
+    @property
+    def model_url(self) -> str:
+        """The version's page."""
+        return f"/#/models/{self.name}/versions/{self.model_version}"
+
+    @classmethod
+    def of(cls, name: str, run_id: str, model_version: str) -> LedgerEntry:
+        """An entry that was made before."""
+        return cls(name, run_id, model_version)
 
 
 class MlflowLedger:
@@ -41,92 +109,90 @@ class MlflowLedger:
         self.uri = uri
         self.artifact_root = artifact_root
 
-    def record(self, record: TrainingRecord, bundle: Bundle, report: Path | None = None) -> LedgerEntry:
+    def record(self, entry: TrainingEntry, bundle: Bundle, report: Path | None = None) -> LedgerEntry:
         """Log a training once: the same bundle logged again is found, finished if it wasn't, and not doubled.
 
         A retraining of the same model and month that gives another bundle gets a run of its own (parameters
         in MLflow can't change) and marks the earlier ones as superseded.
         """
         client = self._client()
-        definition = record.definition
-        experiment = self._experiment(client, f"gscene/{definition.subject}")
-        key = f"{definition.name}/{record.inputs.training_month}"
+        experiment = self._experiment(client, f"gscene/{entry.subject}")
+        key = f"{entry.name}/{entry.month}"
         runs = client.search_runs([experiment], filter_string=f"tags.`{RUN_KEY}` = '{key}'")
         same = [run for run in runs if run.data.tags.get("gscene.bundle_sha256") == bundle.sha256]
         if same and same[0].info.status == "FINISHED":
-            version = self._version_of(client, definition.name, same[0].info.run_id)
+            version = self._version_of(client, entry.name, same[0].info.run_id)
             if version is not None:
-                return self._entry(same[0].info.run_id, version, experiment, definition.name, created=False)
+                return LedgerEntry(entry.name, same[0].info.run_id, version)
         run_id = (
             same[0].info.run_id
             if same
             else client.create_run(
                 experiment,
-                run_name=f"{definition.name} {record.inputs.training_month}",
+                run_name=f"{entry.name} {entry.month}",
                 tags={RUN_KEY: key, "gscene.bundle_sha256": bundle.sha256},
             ).info.run_id
         )
-        self._fill(client, run_id, record, bundle, report)
-        version = self._register(client, run_id, record, bundle)
+        self._fill(client, run_id, entry, bundle, report)
+        version = self._register(client, run_id, entry, bundle)
         client.set_terminated(run_id, "FINISHED")
         for run in runs:
             if run.info.run_id != run_id:
                 client.set_tag(run.info.run_id, "gscene.superseded_by", run_id)
-        return self._entry(run_id, version, experiment, definition.name, created=not same)
+        return LedgerEntry(entry.name, run_id, version, created=not same)
+
+    def set_aliases(self, name: str, numbers: Mapping[str, str | None]) -> None:
+        """Point each alias at a version of MLflow's own numbering, or take it away (None)."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            present = client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST" and not any(numbers.values()):
+                return
+            raise
+        for alias, number in numbers.items():
+            if number is None and alias in present:
+                client.delete_registered_model_alias(name, alias)
+            elif number is not None and str(present.get(alias)) != number:
+                client.set_registered_model_alias(name, alias, number)
+
+    def tag_version(self, name: str, number: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a model version."""
+        client = self._client()
+        for key, value in tags.items():
+            client.set_model_version_tag(name, number, key, value)
 
     def _fill(
-        self, client: Any, run_id: str, record: TrainingRecord, bundle: Bundle, report: Path | None
+        self, client: Any, run_id: str, entry: TrainingEntry, bundle: Bundle, report: Path | None
     ) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        definition = record.definition
         # The run's own start, so that finishing a run that broke off writes the same points again instead of
         # new ones.
         start = client.get_run(run_id).info.start_time
-        metrics = [Metric(key, value, start, 0) for key, value in record.metrics().items()]
-        parameters = {
-            **{f"lightgbm.{key}": value for key, value in record.lightgbm_settings.items()},
-            "lightgbm.rounds_used": record.booster.rounds,
-            **{f"scorecard.{key}": value for key, value in definition.scorecard.model_dump().items()},
-            **{f"split.{key}": value for key, value in definition.split.model_dump(mode="json").items()},
-            **{f"label.{key}": value for key, value in definition.label.model_dump(mode="json").items()},
-            "central_tendency": record.candidates[record.ships].calibration.central_tendency,
-            "features": len(record.features),
-        }
-        tags = {
-            "gscene.model": definition.name,
-            "gscene.purpose": str(definition.purpose),
-            "gscene.training_month": record.inputs.training_month,
-            "gscene.ships": str(record.ships),
-            "gscene.definition_sha256": definition.sha256,
-            "gscene.feature_set": definition.feature_set,
-            "gscene.feature_set_sha256": record.inputs.feature_set_sha256,
-            "mlflow.note.content": f"{definition.title.zh} / {definition.title.en}\n\n{record.choice.reason_en}",
-            **{f"gscene.data.{table}": str(version) for table, version in record.inputs.tables.items()},
-            **{f"gscene.count.{_plain(step)}": str(count) for step, count in record.steps.items()},
-        }
         client.log_batch(
             run_id,
-            metrics=metrics,
-            params=[Param(key, str(value)) for key, value in parameters.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
+            metrics=[Metric(key, value, start, 0) for key, value in entry.metrics.items()],
+            params=[Param(key, value) for key, value in entry.parameters.items()],
+            tags=[RunTag(key, value) for key, value in entry.tags.items()],
         )
         for file in sorted(bundle.path.iterdir()):
             client.log_artifact(run_id, str(file), "bundle")
         if report is not None:
             client.log_artifact(run_id, str(report))
 
-    def _register(self, client: Any, run_id: str, record: TrainingRecord, bundle: Bundle) -> str:
-        """Log the Booster under the run and register it; gives the version, with the alias `candidate` on it."""
-        name = record.definition.name
-        version = self._version_of(client, name, run_id)
+    def _register(self, client: Any, run_id: str, entry: TrainingEntry, bundle: Bundle) -> str:
+        """Log the Booster under the run and register it; gives the version."""
+        version = self._version_of(client, entry.name, run_id)
         if version is None:
             import mlflow
             from mlflow.models import ModelSignature
             from mlflow.types import ColSpec, Schema
 
             signature = ModelSignature(
-                inputs=Schema([ColSpec("double", feature) for feature in record.names]),
+                inputs=Schema([ColSpec("double", feature) for feature in entry.features]),
                 outputs=Schema([ColSpec("double")]),
             )
             mlflow.set_tracking_uri(self.uri)
@@ -134,31 +200,24 @@ class MlflowLedger:
             with mlflow.start_run(run_id=run_id):
                 logged = mlflow.lightgbm.log_model(
                     bundle.booster.booster,
-                    name=name,
+                    name=entry.name,
                     signature=signature,
                     # Given, because inferring them imports everything again and takes 9 s.
-                    pip_requirements=[f"lightgbm=={record.libraries['lightgbm']}"],
+                    pip_requirements=[f"lightgbm=={entry.lightgbm}"],
                 )
-            self._registered(client, record)
+            self._registered(client, entry)
             version = client.create_model_version(
-                name, logged.model_uri, run_id, model_id=logged.model_id
+                entry.name, logged.model_uri, run_id, model_id=logged.model_id
             ).version
-        tags = {
-            "gscene.ships": str(record.ships),
-            "gscene.bundle_sha256": bundle.sha256,
-            "gscene.training_month": record.inputs.training_month,
-        }
-        for key, value in tags.items():
-            client.set_model_version_tag(name, version, key, value)
-        client.set_registered_model_alias(name, ALIAS, version)
+        for key, value in entry.version_tags.items():
+            client.set_model_version_tag(entry.name, version, key, value)
         return str(version)
 
-    def _registered(self, client: Any, record: TrainingRecord) -> None:
+    def _registered(self, client: Any, entry: TrainingEntry) -> None:
         from mlflow.exceptions import MlflowException
 
-        title = record.definition.title
         try:
-            client.create_registered_model(record.definition.name, description=f"{title.zh} / {title.en}")
+            client.create_registered_model(entry.name, description=entry.title)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -180,17 +239,6 @@ class MlflowLedger:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-
-    @staticmethod
-    def _entry(run_id: str, version: str, experiment: str, name: str, *, created: bool) -> LedgerEntry:
-        return LedgerEntry(
-            run_id=run_id,
-            model_version=version,
-            experiment_id=experiment,
-            run_url=f"/#/experiments/{experiment}/runs/{run_id}",
-            model_url=f"/#/models/{name}/versions/{version}",
-            created=created,
-        )
 
 
 def _plain(step: str) -> str:

@@ -56,10 +56,13 @@ _NAMES = {
 
 
 def render_report(
-    record: TrainingRecord, titles: dict[str, Bilingual] | None = None, bundle_sha256: str = ""
+    record: TrainingRecord,
+    titles: dict[str, Bilingual] | None = None,
+    bundle_sha256: str = "",
+    notice: Bilingual | None = None,
 ) -> str:
-    """The report as HTML text; `titles` are feature titles from the catalogue, by name. The same record gives
-    the same text.
+    """The report as HTML text; `titles` are feature titles from the catalogue, by name; `notice` stands above everything. The
+    same record gives the same text.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -72,6 +75,7 @@ def render_report(
     ranked = sorted(record.features, key=lambda feature: (-feature.iv, feature.name))[:TOP_FEATURES]
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         record=record,
+        notice=notice,
         definition=record.definition,
         subject=Bilingual(zh=SubjectKind(record.definition.subject).zh, en=str(record.definition.subject)),
         purpose_zh=_PURPOSES[str(record.definition.purpose)],
@@ -100,11 +104,15 @@ def render_report(
 
 
 def write_report(
-    record: TrainingRecord, file: Path, titles: dict[str, Bilingual] | None = None, bundle_sha256: str = ""
+    record: TrainingRecord,
+    file: Path,
+    titles: dict[str, Bilingual] | None = None,
+    bundle_sha256: str = "",
+    notice: Bilingual | None = None,
 ) -> Path:
     """Write the report to `file` (its folder is created) and give the path back."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(render_report(record, titles, bundle_sha256), encoding="utf-8")
+    file.write_text(render_report(record, titles, bundle_sha256, notice), encoding="utf-8")
     return file
 
 

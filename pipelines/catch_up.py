@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from core.derivation import require_fresh
-from core.errors import GateRefused, GsceneError, Refusal, TooFewOutcomes
+from core.errors import GateRefused, GsceneError, Refusal, SignOffRefused, TooFewOutcomes
 from core.months import Month, require_past
 from core.subject import TableOwner
 from expectations.receipts import require_receipt
@@ -21,6 +21,7 @@ from features.feature_store import outdated_months
 from models.definition import ModelDefinition
 from models.monthly_labels import source_tables
 from models.monthly_training import vintages_of
+from models.sign_off import require_sign_off
 from pipelines.asset_style import asset_key
 from pipelines.build import LISTS
 from pipelines.launch import launch
@@ -32,12 +33,14 @@ from sources.versions import accepted_by_period
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What was brought up to date: models trained and scored, lists made; why a model couldn't be trained, by name; and as-of
-    months whose features were made anew because their definition had changed, by feature table."""
+    """What was brought up to date: models trained, lists made; why a model couldn't be trained, by name; what its sign-off lacks
+    where it couldn't score; and as-of months whose features were made anew because their definition had changed, by feature
+    table."""
 
     models: list[str]
     lists: list[str]
     untrained: dict[str, str]
+    unsigned: dict[str, SignOffRefused] = field(default_factory=dict)
     made_anew: dict[str, list[Month]] = field(default_factory=dict)
 
 
@@ -124,17 +127,21 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     _vintages(workplace, models, as_of)
     untrained: dict[str, str] = {}
     for model in models:
-        keys = [asset_key(layer, model.subject, model.name) for layer in ("models", "scores")]
         try:
-            launch(workplace, keys, as_of, as_of)
+            launch(workplace, [asset_key("models", model.subject, model.name)], as_of, as_of)
         except TooFewOutcomes as few:
             untrained[model.name] = str(few)
-    scored = {model.name: model.subject for model in models if model.name not in untrained}
-    if not scored:
+    trained = [model for model in models if model.name not in untrained]
+    if not trained:
         raise GsceneError(
             "no model could be trained. " + " ".join(untrained.values()),
             "Bring more subjects or more months.",
         )
+    unsigned = _unsigned(workplace, trained, as_of)
+    scored = {model.name: model.subject for model in trained if model.name not in unsigned}
+    if scored:
+        keys = [asset_key("scores", kind, name) for name, kind in scored.items()]
+        launch(workplace, keys, as_of, as_of)
     lists = [
         (name, scored[risk])
         for name, (_, risk, acquisition, _) in LISTS.items()
@@ -142,7 +149,9 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     ]
     if lists:
         launch(workplace, [asset_key("leads", kind, name) for name, kind in lists], as_of, as_of)
-    return CaughtUp(list(scored), [name for name, _ in lists], untrained, made_anew)
+    return CaughtUp(
+        [model.name for model in trained], [name for name, _ in lists], untrained, unsigned, made_anew
+    )
 
 
 def make_features_anew(workplace: Workplace) -> dict[str, list[Month]]:
@@ -167,6 +176,19 @@ def _spans(months: Sequence[Month]) -> list[tuple[Month, Month]]:
     starts = [month for month in months if month.plus(-1) not in months]
     ends = [month for month in months if month.plus(1) not in months]
     return list(zip(starts, ends, strict=True))
+
+
+def _unsigned(
+    workplace: Workplace, models: Sequence[ModelDefinition], as_of: Month
+) -> dict[str, SignOffRefused]:
+    """What the sign-off of each model lacks; those aren't asked to score, as the gate would refuse them."""
+    found: dict[str, SignOffRefused] = {}
+    for model in models:
+        try:
+            require_sign_off(workplace.state, workplace.settings, model.name, as_of, workplace.clock)
+        except SignOffRefused as refused:
+            found[model.name] = refused
+    return found
 
 
 def _has_sources(workplace: Workplace, model: ModelDefinition) -> bool:

@@ -82,7 +82,9 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
                 "ships": str(trained.record.ships),
                 "why": trained.record.choice.reason_en,
                 "report": dg.MetadataValue.path(str(trained.report)),
-                "mlflow_run": dg.MetadataValue.url("http://127.0.0.1:5000" + trained.ledger.run_url),
+                "mlflow_run": dg.MetadataValue.url("http://127.0.0.1:5000" + trained.ledger.run_url)
+                if trained.ledger is not None
+                else f"waits: {trained.waits_for_mlflow}; gscene models sync enters it",
             }
             context.add_asset_metadata(told, partition_key=str(month))
 

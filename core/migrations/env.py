@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from core import model_state  # noqa: F401 - its tables belong to the metadata
 from core.state import Base
 
 connection = context.config.attributes["connection"]

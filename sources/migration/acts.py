@@ -15,6 +15,7 @@ from core.audit import record
 from core.clock import Clock
 from core.errors import GateRefused
 from core.months import CHINA_TIME
+from core.person import actor_name, same_person
 from core.state import ParityCheck, PlatformMigration, StateDatabase
 from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
@@ -25,7 +26,6 @@ from sources.migration.lanes import planned, side_of
 from sources.migration.states import (
     ON_TRIAL,
     State,
-    actor_name,
     changes,
     definition_of,
     find,
@@ -33,7 +33,6 @@ from sources.migration.states import (
     move,
     note,
     require_state,
-    same_person,
     state_of,
 )
 from sources.migration.vault import CrosswalkVault, destroy

@@ -6,7 +6,6 @@ changes. Whoever is refused is told why and what to do.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from core.audit import record
 from core.clock import Clock
 from core.errors import GateRefused, GsceneError
+from core.person import actor_name
 from core.state import MigrationChange, ParityCheck, PlatformMigration
 from sources.migration.definition import MigrationDefinition
 
@@ -60,19 +60,6 @@ NEXT_STEP: Mapping[State, str] = {
     State.RETIRED: "Nothing; the old platform is gone.",
     State.ROLLED_BACK: "Nothing; plan a new migration under another name.",
 }
-
-
-def actor_name(text: str) -> str:
-    """A person's name as it is kept; GsceneError for an empty one or one with control characters."""
-    name = " ".join(unicodedata.normalize("NFKC", text).split())
-    if not 2 <= len(name) <= 80 or not name.isprintable():
-        raise GsceneError("an actor is a person's name of 2 to 80 characters.", "Give it with --as.")
-    return name
-
-
-def same_person(one: str, other: str) -> bool:
-    """Whether two names are one person's, however they are written."""
-    return actor_name(one).casefold() == actor_name(other).casefold()
 
 
 def find(session: Session, name: str) -> PlatformMigration:

@@ -1,5 +1,6 @@
 """The MLflow ledger records a training once; the report holds everything in one file and nothing of anybody."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,16 @@ import pytest
 
 from core.definition_file import Bilingual
 from models.artefact import load_bundle, write_bundle
-from models.registry import RUN_KEY, MlflowLedger
+from models.registry import RUN_KEY, MlflowLedger, TrainingEntry, training_entry
 from models.report import render_report, write_report
+from models.training_record import TrainingRecord
 from tests.models.worlds import matrix, trained
+
+
+def entry(record: TrainingRecord, sha256: str) -> TrainingEntry:
+    """As it comes out of the outbox."""
+    plain = json.loads(json.dumps(training_entry(record, sha256, "as its sign-off says").plain()))
+    return TrainingEntry.of_plain(plain)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +78,9 @@ def test_the_ledger_records_once_and_keeps_no_pickle(tmp_path: Path) -> None:
     sha256 = write_bundle(trained(), tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", sha256)
     report = write_report(trained(), tmp_path / "report.html")
-    first = ledger.record(trained(), bundle, report)
-    again = ledger.record(trained(), bundle, report)
+    first = ledger.record(entry(trained(), sha256), bundle, report)
+    again = ledger.record(entry(trained(), sha256), bundle, report)
+    ledger.set_aliases("tiny_risk", {"candidate": first.model_version, "champion": None})
     assert first.created and not again.created
     assert (again.run_id, again.model_version) == (first.run_id, first.model_version)
 
@@ -120,11 +129,13 @@ def test_a_run_that_broke_off_is_finished_and_another_bundle_supersedes(tmp_path
     broken = client.create_run(
         experiment, tags={RUN_KEY: "tiny_risk/2026-06", "gscene.bundle_sha256": bundle.sha256}
     ).info.run_id
-    assert ledger.record(trained(), bundle).run_id == broken
+    assert ledger.record(entry(trained(), bundle.sha256), bundle).run_id == broken
 
     other = replace(trained(), inputs=replace(trained().inputs, tables={"features/enterprise/tiny": 4}))
-    second = ledger.record(other, load_bundle(tmp_path / "b", write_bundle(other, tmp_path / "b")))
+    sha256 = write_bundle(other, tmp_path / "b")
+    second = ledger.record(entry(other, sha256), load_bundle(tmp_path / "b", sha256))
     assert second.run_id != broken
+    ledger.set_aliases("tiny_risk", {"candidate": second.model_version})
     assert client.get_run(broken).data.tags["gscene.superseded_by"] == second.run_id
     assert (
         str(client.get_model_version_by_alias("tiny_risk", "candidate").version)

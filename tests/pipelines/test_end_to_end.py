@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -18,13 +19,22 @@ from sqlalchemy import select
 
 from core import audit
 from core.clock import FixedClock
+from core.errors import ExitCode, SignOffRefused
 from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
 from core.state import Delivery, LeadList, ModelVersion
 from core.subject import SubjectKind
+from gscene.console import Reporter
+from gscene.run import finish
 from leads.policy import load_policies
 from models.definition import ModelDefinition
+from models.lifecycle import name_of
+from models.lifecycle import versions_of as trained_versions
+from models.promotion_key import create_key, load_promotion_key
+from models.signing_desk import SigningDesk
+from pipelines.asset_style import asset_key
 from pipelines.catch_up import CaughtUp, bring_up_to_date
+from pipelines.launch import launch
 from pipelines.workplace import Workplace, blueprint
 from sources.arrivals import read_schedule, receive
 from sources.province.settings import ProvinceSettings
@@ -88,7 +98,7 @@ def run_twice(tmp_path_factory: pytest.TempPathFactory) -> Province:
     home = tmp_path_factory.mktemp("province") / "home"
     home.mkdir()
     # A few hundred rows train faster without threads that wait for each other.
-    (home / "gscene.yaml").write_text("threads: 1\n", encoding="utf-8")
+    (home / "gscene.yaml").write_text("threads: 1\nsign_off: automatic_in_demo\n", encoding="utf-8")
     workplace = Workplace.open(home, FixedClock(datetime(2025, 11, 6, 4, tzinfo=UTC)))
     settings = ProvinceSettings(
         residents=RESIDENTS, enterprises=ENTERPRISES, first_month=AS_OF.plus(1 - MONTHS), months=MONTHS, seed=1,
@@ -332,3 +342,76 @@ def test_no_pseudonym_is_in_logs_ledgers_or_metadata(province: Province) -> None
     assert {"mlflow.db", "state.db"} <= {path.name for path in searched}
     assert any("history" in path.parts for path in searched)
     assert [str(path.relative_to(home)) for path in searched if b"k1:" in path.read_bytes()] == []
+
+
+# -- who approved it ---------------------------------------------------------------------------------------------------
+
+
+def test_what_no_person_approved_says_so_everywhere(province: Province) -> None:
+    settings, told = province.workplace.settings, "not approved by people"
+    for name in province.first.models:
+        report = settings.out / "reports" / name / f"{AS_OF}.html"
+        assert told in report.read_text(encoding="utf-8")
+        for folder in (settings.bundles / name).glob(f"{AS_OF}-????????????"):
+            assert told in (folder / "model.json").read_text(encoding="utf-8")
+    for folder in (settings.out / "leads").iterdir():
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        assert told in manifest["approval"]["en"]
+        assert {row["model_version"].count("+demo") > 0 for row in rows_of(folder / "leads_en.csv")} == {True}
+
+
+@pytest.fixture(scope="module")
+def real(province: Province, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The same home without the demo's setting, as a bank's is."""
+    home = tmp_path_factory.mktemp("real") / "home"
+    shutil.copytree(province.workplace.settings.home, home)
+    (home / "gscene.yaml").write_text("threads: 1\n", encoding="utf-8")
+    return Workplace.open(home, FixedClock(datetime(2025, 11, 8, 4, tzinfo=UTC)))
+
+
+def test_a_real_home_publishes_no_score_that_people_have_not_signed_for(
+    real: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From Dagster, as a backfill over months and by `gscene run`: the same gate."""
+    scores = asset_key("scores", SubjectKind.RESIDENT, "resident_risk")
+    before = real.store.version("scores/resident/resident_risk")
+    for first in (AS_OF, AS_OF.plus(-1)):
+        with pytest.raises(SignOffRefused) as refused:
+            launch(real, [scores], first, AS_OF)
+        assert (
+            refused.value.code in ("SIGN_OFF/AUTOMATIC", "SIGN_OFF/MISSING")
+            and "gscene models" in refused.value.remedy
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.catch_up._has_sources", lambda _, model: model.name == "resident_risk")
+        capsys.readouterr()
+        assert finish(real, AS_OF, Reporter(as_json=True)) == ExitCode.GATE_REFUSED
+    said = json.loads(capsys.readouterr().out)
+    (unsigned,) = said["unsigned"]
+    assert unsigned["model"] == "resident_risk" and "gscene models" in unsigned["what to do"]
+    assert unsigned["code"] in ("SIGN_OFF/AUTOMATIC", "SIGN_OFF/MISSING")
+    assert said["approval"] == "required" and "scores resident_risk" not in said
+    assert real.store.version("scores/resident/resident_risk") == before
+
+
+def test_signed_by_three_people_it_scores(real: Workplace, tmp_path: Path) -> None:
+    desk = SigningDesk(real.state, real.settings, real.clock)
+    with real.state.session() as session:
+        demo, version = trained_versions(session, "resident_risk")
+    assert demo.bundle_sha256 != version.bundle_sha256, "a demo's bundle says on its card that it is one"
+    features = json.dumps(real.blueprint.feature_sets["resident_monthly"].names)
+    (real.settings.impact_assessments).mkdir()
+    (real.settings.impact_assessments / "PIA-1.yaml").write_text(
+        "pia: PIA-1\ntitle: x\nassessed_by: y\nassessed_on: 2025-01-01\nvalid_until: 2026-12-31\n"
+        f"subjects: [resident]\npurposes: [risk]\nfeatures: {features}\n",
+        encoding="utf-8",
+    )
+    create_key(tmp_path / "promotion.pem", real.settings, real.state, real.clock, "Key Officer")
+    key = load_promotion_key(tmp_path / "promotion.pem", real.settings)
+    desk.submit(version, "Author A", "retrained")
+    desk.validate(version, "Validator B", "report read")
+    desk.approve(version, "Approver C", "committee", key, pia="PIA-1")
+    desk.promote(version, "Operator D", "go-live")
+    launch(real, [asset_key("scores", SubjectKind.RESIDENT, "resident_risk")], AS_OF, AS_OF)
+    table = real.store.read("scores/resident/resident_risk", [str(AS_OF)], columns=["model_version"])
+    assert set(table["model_version"].to_pylist()) == {name_of(version)}

@@ -67,7 +67,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
 def made(folder: Path, patch: pytest.MonkeyPatch) -> Homes:
     home = folder / "kept"
     home.mkdir()
-    (home / "gscene.yaml").write_text("threads: 1\n", encoding="utf-8")
+    (home / "gscene.yaml").write_text("threads: 1\nsign_off: automatic_in_demo\n", encoding="utf-8")
     workplace = Workplace.open(home, FixedClock(NOW))
     settings = ProvinceSettings(
         residents=RESIDENTS, enterprises=ENTERPRISES, first_month=AS_OF.plus(1 - MONTHS), months=MONTHS, seed=1,

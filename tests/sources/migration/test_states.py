@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from core.audit import verify
 from core.clock import FixedClock
 from core.errors import ExitCode, GateRefused, GsceneError, Refusal
+from core.person import actor_name
 from core.state import AuditEvent, PlatformMigration, StateDatabase
 from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
@@ -36,7 +37,6 @@ from sources.migration.states import (
     FOLLOWS,
     NEXT_STEP,
     State,
-    actor_name,
     changes,
     find,
     last_check,
