@@ -269,6 +269,7 @@ def _expand(
 _DIMENSIONLESS = {
     "cv", "slope", "records", "positive", "positive_share", "any_positive", "longest_gap", "longest_run",
     "since_positive", "since_record", "change", "ratio_previous", "year_on_year",
+    "best_quarter_share", "seasonal_strength",
 }  # fmt: skip
 
 

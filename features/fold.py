@@ -6,6 +6,9 @@ only the subjects it touched. Whoever reads with a cutoff applies the blocks in 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,24 +42,22 @@ def fold_month(raw: pa.Table, definition: FactDefinition, schema: TableSchema, r
     for position, at in enumerate(moments):
         moment = pa.scalar(at, KNOWN_AT)
         if position == 0:
-            blocks.append(_block(resolve(raw, at), definition, schema, moment, None))
-        elif resolve.replaces(at):
-            current = resolve(raw, at)
-            before = resolve(raw, moments[position - 1])
-            touched = np.union1d(
-                before.column("subject_no").to_numpy(), current.column("subject_no").to_numpy()
-            )
-            blocks.append(_block(current, definition, schema, moment, touched))
+            blocks.append(block_at(resolve(raw, at), definition, schema, moment, None))
         else:
-            touched = _touched(raw, moment, schema)
-            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched)))
-            blocks.append(_block(resolve(theirs, at), definition, schema, moment, touched))
+            touched = touched_at(raw, at, moments[position - 1], schema, resolve)
+            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched, pa.int32())))
+            blocks.append(block_at(resolve(theirs, at), definition, schema, moment, touched))
     if not blocks:
         return fact_schema(definition).empty_table()
+    return by_chunk(blocks)
+
+
+def by_chunk(blocks: Sequence[pa.Table]) -> pa.Table:
+    """Blocks, oldest first, as one table: chunk by chunk, so that a reader of one chunk finds all versions of its subjects in one
+    row group."""
     facts = pa.concat_tables(blocks).combine_chunks()
     if len(blocks) == 1:
         return facts
-    # Chunk by chunk, so that a reader of one chunk finds all versions of its subjects in one row group.
     return facts.take(pa.array(np.argsort(facts.column("subject_no").to_numpy() // CHUNK, kind="stable")))
 
 
@@ -82,6 +83,16 @@ def coded_columns(definition: FactDefinition, schema: TableSchema) -> list[str]:
     ]
 
 
+def touched_at(
+    raw: pa.Table, at: datetime, before: datetime, schema: TableSchema, resolve: Resolver
+) -> np.ndarray:
+    """Subjects whose facts may change at a moment, sorted; `before` is the moment that came before it."""
+    if not resolve.replaces(at):
+        return _touched(raw, pa.scalar(at, KNOWN_AT), schema)
+    there = [resolve(raw, moment).column("subject_no").to_numpy() for moment in (before, at)]
+    return np.union1d(*there)
+
+
 def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarray:
     """Subjects whose facts may change by what arrived at the moment, sorted.
 
@@ -101,13 +112,15 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     return np.unique(subjects)
 
 
-def _block(
+def block_at(
     rows: pa.Table,
     definition: FactDefinition,
     schema: TableSchema,
     moment: pa.Scalar,
     touched: np.ndarray | None,
+    fold_by: Callable[[pa.Table, FactDefinition, TableSchema, np.ndarray], MonthFold] | None = None,
 ) -> pa.Table:
+    """The facts of `touched` (None: of everybody with a row) from the rows that stand as known at the moment."""
     numbers = rows.column("subject_no").to_numpy()
     if len(numbers) and (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")
@@ -115,7 +128,7 @@ def _block(
     starts = (
         np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]) if len(numbers) else np.empty(0, np.int64)
     )
-    fold = _Fold(rows, definition, schema, starts)
+    fold = (fold_by or MonthFold)(rows, definition, schema, starts)
     present = numbers[starts]
     everyone = present if touched is None else touched.astype(np.int32)
     columns: dict[str, pa.Array] = {
@@ -137,7 +150,7 @@ def _block(
     return pa.table(columns, schema=fact_schema(definition))
 
 
-class _Fold:
+class MonthFold:
     """Measures over rows that are sorted by subject; `starts` are the first rows of each subject."""
 
     def __init__(
@@ -160,7 +173,7 @@ class _Fold:
         """Values and missing flags, each of shape (subjects,)."""
         if not len(self.starts):
             return np.empty(0), np.empty(0, dtype=bool)
-        keep = self._where(measure)
+        keep = self._where(measure.where)
         return getattr(self, f"_{measure.agg}")(measure, keep)
 
     # -- aggregations ----------------------------------------------------------------------------------------------
@@ -172,6 +185,9 @@ class _Fold:
     def _sum(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         values, missing = self._values(measure.column or "")
         use = ~missing if keep is None else keep & ~missing
+        against = self._where(measure.minus)
+        if against is not None:
+            values = np.where(against, -values, values)
         if values.dtype.kind == "f":
             whole = np.rint(np.where(use, values, 0.0) * QUANTITY_PARTS).astype(np.int64)
             total = np.add.reduceat(whole, self.starts) / QUANTITY_PARTS
@@ -196,11 +212,11 @@ class _Fold:
         return np.where(none, values.dtype.type(0), found), none
 
     def _distinct(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, _, _ = self._pairs(measure, keep)
+        subject, _, _ = self.pairs(measure, keep)
         return np.bincount(subject, minlength=len(self.starts)), np.zeros(len(self.starts), dtype=bool)
 
     def _top_share(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, amounts, total = self._pairs(measure, keep)
+        subject, amounts, total = self.pairs(measure, keep)
         order = np.lexsort((-amounts, subject))
         subject, amounts = subject[order], amounts[order]
         rank = np.arange(len(subject)) - np.searchsorted(subject, subject)
@@ -212,7 +228,7 @@ class _Fold:
         return _ratio(top, total)
 
     def _hhi(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, amounts, total = self._pairs(measure, keep)
+        subject, amounts, total = self.pairs(measure, keep)
         squares = np.bincount(subject, amounts.astype(np.float64) ** 2, minlength=len(self.starts))
         return _ratio(squares, total.astype(np.float64) ** 2)
 
@@ -239,7 +255,7 @@ class _Fold:
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
-    def _pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct (subject, value of `column`) pairs: subject position, amount of `by`; and the total per subject."""
         codes, texts = self._encoded(measure.column or "")
         use = codes >= 0 if keep is None else keep & (codes >= 0)
@@ -280,9 +296,7 @@ class _Fold:
     def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         derived = self.definition.derive.get(name)
         if derived is not None:
-            start, no_start = self._values(derived.days_from)
-            end, no_end = self._values(derived.to)
-            return end - start, no_start | no_end
+            return derived.values(self._values)
         column = self.rows.column(name)
         missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), dtype=bool)
         kind = self.schema.column(name).type
@@ -294,9 +308,9 @@ class _Fold:
             return pc.fill_null(column, 0.0).to_numpy(), missing
         return pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), missing
 
-    def _where(self, measure: Measure) -> np.ndarray | None:
+    def _where(self, conditions: Mapping[str, Condition]) -> np.ndarray | None:
         mask: np.ndarray | None = None
-        for name, condition in measure.where.items():
+        for name, condition in conditions.items():
             test = self._test(name, condition)
             mask = test if mask is None else mask & test
         return mask
@@ -317,6 +331,8 @@ class _Fold:
             if condition.missing is not None:
                 return missing == condition.missing
             scale = 100 if self._is_money(name) else 1
+            if condition.among is not None:
+                return np.isin(values, np.array(condition.among) * scale) & ~missing
             test, bound = next(
                 (test, bound)
                 for test, bound in (

@@ -28,6 +28,8 @@ Formula = Literal[
     "change",
     "ratio_previous",
     "year_on_year",
+    "best_quarter_share",
+    "seasonal_strength",
     "share_of",
 ]
 
