@@ -16,15 +16,17 @@ from core.errors import Refusal
 from core.purpose import Purpose
 from core.subject import SubjectKind
 from core.table_schema import ColumnType, TableSchema
+from features.derived_columns import PERIOD_END, Derived
 
 FOLDER = Path(__file__).parent / "facts"
 
 Aggregation = Literal[
-    "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank", "identity"
+    "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank", "identity",
+    "first_seen", "returning", "returning_sum", "lapsed",
 ]  # fmt: skip
 
-#: In `derive`, the last day of the month that the rows are filed under: how old something was at that month's end.
-PERIOD_END = "period_end"
+#: Aggregations that compare the month with the months before it.
+LOOKING_BACK = frozenset({"first_seen", "returning", "returning_sum", "lapsed"})
 
 #: Aggregations that need a column to work on.
 _NEEDS_COLUMN = {
@@ -37,6 +39,7 @@ _NEEDS_COLUMN = {
     "max_gap",
     "code_rank",
     "identity",
+    *LOOKING_BACK,
 }
 
 
@@ -48,23 +51,16 @@ class Comparison(Definition):
     lt: float | None = None
     le: float | None = None
     missing: bool | None = None
+    among: list[float] | None = None
 
     @model_validator(mode="after")
     def _one_test(self) -> Comparison:
         if len(self.model_fields_set) != 1:
-            raise ValueError("give exactly one of gt, ge, lt, le, missing")
+            raise ValueError("give exactly one of gt, ge, lt, le, missing, among")
         return self
 
 
 Condition = Annotated[bool | str | list[str] | Comparison, Field(union_mode="left_to_right")]
-
-
-class DaysBetween(Definition):
-    """A derived column: whole days from one date to another; missing where either is. Either may be `period_end`, or a moment:
-    its day in China counts."""
-
-    days_from: str
-    to: str
 
 
 class Adverse(Definition):
@@ -108,11 +104,20 @@ class Measure(Definition):
 
     `adverse`: `month` where the row tells of something bad in its own month (a balance in arrears, a bill paid late), or the
     dates by which an event grows old.
+
+    A sum counts rows that meet `minus` with the opposite sign (sales less purchases).
+
+    Values of `column` against the `back` months before: `first_seen` counts those of the month that none of these months had,
+    `returning` the others, `returning_sum` adds up `by` over the rows of the others, `lapsed` counts values of the month `back`
+    months ago that no month since has had, this one included. Missing unless something of each of these months had been
+    delivered.
     """
 
     agg: Aggregation
     column: str | None = None
     where: dict[str, Condition] = {}
+    minus: dict[str, Condition] = {}
+    back: int = Field(default=0, ge=0, le=24)
     by: str | None = None
     top: int = 5
     ranks: list[str] = []
@@ -123,8 +128,12 @@ class Measure(Definition):
     def _complete(self) -> Measure:
         if self.agg in _NEEDS_COLUMN and self.column is None:
             raise ValueError(f"{self.agg} needs a column")
-        if self.agg in ("top_share", "hhi") and self.by is None:
-            raise ValueError(f"{self.agg} needs `by`, the amount that shares are taken of")
+        if self.agg in ("top_share", "hhi", "returning_sum") and self.by is None:
+            raise ValueError(f"{self.agg} needs `by`, the amount that is added up")
+        if self.minus and self.agg != "sum":
+            raise ValueError("only a sum takes `minus`")
+        if (self.agg in LOOKING_BACK) != (self.back > 0):
+            raise ValueError(f"{', '.join(sorted(LOOKING_BACK))} need `back`, and only they take it")
         if self.agg == "code_rank" and not self.ranks:
             raise ValueError("code_rank needs `ranks`, the codes from best to worst")
         return self
@@ -147,7 +156,7 @@ class FactDefinition(Definition):
     table: str
     title: Bilingual
     absent: Literal["unknown", "zero"] = "unknown"
-    derive: dict[str, DaysBetween] = {}
+    derive: dict[str, Derived] = {}
     measures: dict[str, Measure]
 
     @property
@@ -165,23 +174,32 @@ class FactDefinition(Definition):
         """Contract columns that any measure needs, in a fixed order."""
         return tuple(sorted({column for name in self.measures for column in self.columns_of(name)}))
 
+    @cached_property
+    def look_back(self) -> int:
+        """Months before a month whose rows its facts need: a restated month re-folds so many months after it, too."""
+        return max(measure.back for measure in self.measures.values())
+
     def columns_of(self, measure: str) -> set[str]:
         """Contract columns behind one measure, derived columns traced back to their dates."""
         spec = self.measures[measure]
         ageing = spec.adverse.columns if spec.adverse is not None else set()
-        named = {name for name in (spec.column, spec.by, *spec.where, *ageing) if name is not None}
+        read = (spec.column, spec.by, *spec.where, *spec.minus, *ageing)
+        named = {name for name in read if name is not None}
         traced: set[str] = set()
         for name in named:
             derived = self.derive.get(name)
-            traced |= {derived.days_from, derived.to} if derived is not None else {name}
+            traced |= set(derived.sources) if derived is not None else {name}
         return traced - {PERIOD_END}
 
     def is_money(self, measure: str, schema: TableSchema) -> bool:
         """Whether the measure is an amount (kept in fen, given to features in yuan)."""
         spec = self.measures[measure]
-        if spec.agg not in ("sum", "max", "min") or spec.column is None or spec.column in self.derive:
+        amount = {"sum": spec.column, "max": spec.column, "min": spec.column, "returning_sum": spec.by}.get(
+            spec.agg
+        )
+        if amount is None or amount in self.derive:
             return False
-        return schema.column(spec.column).type is ColumnType.MONEY
+        return schema.column(amount).type is ColumnType.MONEY
 
     def purposes_of(self, measure: str, schema: TableSchema) -> frozenset[Purpose]:
         """Purposes that every column behind the measure allows."""
@@ -196,14 +214,19 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
     definition = load_definition(path, FactDefinition)
     known = {column.name for column in schema.columns}
     for name, derived in definition.derive.items():
-        for column in {derived.days_from, derived.to} - {PERIOD_END}:
-            if column not in known or schema.column(column).type not in (ColumnType.DATE, ColumnType.TIME):
+        for column, kinds in derived.sources.items():
+            if column not in known or schema.column(column).type not in kinds:
                 raise _refuse(
                     path,
-                    f"derive.{name} needs date columns; {column} isn't one",
+                    f"derive.{name} needs {' or '.join(kinds)} columns; {column} isn't one",
                     "derive",
                     name,
                 )
+    looking = {name for name, measure in definition.measures.items() if measure.agg in LOOKING_BACK}
+    if looking and len(looking) < len(definition.measures):
+        raise _refuse(
+            path, "measures that look back stand in facts of their own, which re-fold more months", "measures"
+        )
     for name, measure in definition.measures.items():
         if measure.agg == "identity" and measure.column in known:
             if schema.column(measure.column).type is not ColumnType.SUBJECT:

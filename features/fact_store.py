@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.clock import Clock
-from core.derivation import record_derivation
+from core.derivation import Partition, record_derivation, require_fresh
 from core.months import Month
 from core.state import StateDatabase
 from core.table_schema import TableSchema
 from core.table_store import TableStore
-from expectations.receipts import require_receipt
+from expectations.receipts import require_receipts
 from features.fact_definition import FactDefinition
 from features.fold import coded_columns, fold_month
-from sources.versions import accepted_by_period, resolver
+from features.look_back import fold_looking_back
+from sources.versions import Resolver, accepted_by_period, resolver
 
 
 @dataclass(frozen=True)
@@ -36,50 +39,77 @@ def fold_partition(
     schema: TableSchema,
     month: Month,
 ) -> Folded:
-    """Fold one raw month into its facts; GateRefused where no passing receipt vouches for the raw month as it is now.
+    """Fold one raw month into its facts; GateRefused where no passing receipt vouches for the raw months that they need, as they
+    are now.
 
     A month without any delivery gives no facts. Folding the same rows again changes nothing.
     """
     period = str(month)
     if period not in store.partitions(definition.raw_table):
         return Folded(0, 0, 0)
-    require_receipt(state, store, definition.raw_table, period)
-    # The business key tells versions of a row apart; of the rest only what a measure uses is read.
-    wanted = {*definition.source_columns, *schema.business_key} - {
-        "subject_id",
-        "period",
-    }
-    raw = store.read(
-        definition.raw_table,
-        [period],
-        columns=[
-            "subject_no",
-            *sorted(wanted),
-            "received_at",
-            "delivery_no",
-            "revision",
-            "row_no",
-        ],
-        encoded=coded_columns(definition, schema),
-        schema=schema.arrow_with_envelope(),
-    )
-    facts = fold_month(
-        raw, definition, schema, resolver(schema, state, definition.raw_table, period, vouched=True), month
-    )
+    inputs = raw_months(store, definition, month)
+    require_receipts(state, store, definition.raw_table, [str(each) for each in inputs])
+    if definition.look_back:
+        months = {each: _raw_month(store, state, definition, schema, each) for each in inputs}
+        facts = fold_looking_back(months, month, definition, schema)
+    else:
+        raw, resolve = _raw_month(store, state, definition, schema, month)
+        facts = fold_month(raw, definition, schema, resolve, month)
     store.replace(definition.fact_table, period, facts)
     record_derivation(
         state,
         store,
         clock,
         (definition.fact_table, period),
-        [(definition.raw_table, period)],
-        recipe_hash(definition, accepted_by_period(state, definition.raw_table).get(period, [])),
+        [(definition.raw_table, str(each)) for each in inputs],
+        recipe_hash(definition, accepted_by_period(state, definition.raw_table), inputs),
     )
     subjects = len(pc.unique(facts.column("subject_no")))
     return Folded(facts.num_rows, subjects, facts.num_rows - subjects)
 
 
-def recipe_hash(definition: FactDefinition, accepted: list[int]) -> str:
-    """Hash of the definition and of the accepted deliveries: facts made by another one, or before a delivery of the month
-    was accepted, are stale even where the raw rows lie there unchanged."""
-    return hashlib.sha256(f"{definition.model_dump_json()}\n{accepted}".encode()).hexdigest()
+def raw_months(store: TableStore, definition: FactDefinition, month: Month) -> list[Month]:
+    """Delivered months that the facts of a month are folded from: itself, and those looked back over."""
+    there = set(store.partitions(definition.raw_table))
+    every = [month.plus(-back) for back in range(definition.look_back, -1, -1)]
+    return [each for each in every if str(each) in there]
+
+
+def require_in_step(
+    store: TableStore,
+    state: StateDatabase,
+    definition: FactDefinition,
+    month: Month,
+    accepted: Mapping[str, list[int]],
+) -> Partition:
+    """The fact partition of a month; GateRefused unless it was folded from the raw months as they are now. `accepted` is
+    `accepted_by_period` of the raw table."""
+    made = (definition.fact_table, str(month))
+    inputs = raw_months(store, definition, month)
+    raw = [(definition.raw_table, str(each)) for each in inputs]
+    require_fresh(state, store, made, raw, recipe_hash(definition, accepted, inputs))
+    return made
+
+
+def recipe_hash(definition: FactDefinition, accepted: Mapping[str, list[int]], months: list[Month]) -> str:
+    """Hash of the definition and of the accepted deliveries of these months: facts made by another definition, or before a
+    delivery was accepted, are stale even where the raw rows lie there unchanged."""
+    numbers = [number for month in months for number in accepted.get(str(month), [])]
+    return hashlib.sha256(f"{definition.model_dump_json()}\n{numbers}".encode()).hexdigest()
+
+
+def _raw_month(
+    store: TableStore, state: StateDatabase, definition: FactDefinition, schema: TableSchema, month: Month
+) -> tuple[pa.Table, Resolver]:
+    """Rows of one raw month and the rule by which they are known; of the columns what a measure uses, and the business key,
+    which tells versions of a row apart."""
+    wanted = {*definition.source_columns, *schema.business_key} - {"subject_id", "period"}
+    envelope = ["received_at", "delivery_no", "revision", "row_no"]
+    raw = store.read(
+        definition.raw_table,
+        [str(month)],
+        columns=["subject_no", *sorted(wanted), *envelope],
+        encoded=coded_columns(definition, schema),
+        schema=schema.arrow_with_envelope(),
+    )
+    return raw, resolver(schema, state, definition.raw_table, str(month), vouched=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.months import Month
 from core.table_schema import TableSchema
@@ -21,6 +22,7 @@ from features.as_of import feature_table
 from features.catalogue import FeatureSet
 from features.fact_definition import FactDefinition
 from features.fold import fold_month
+from features.look_back import fold_looking_back
 from features.stability import psi, psi_noise, spearman
 from sources.migration.finding import ParityFinding, judged
 from sources.migration.tolerances import Tolerances
@@ -52,7 +54,25 @@ def fold_known_rows(
     scratch: TableStore, definition: FactDefinition, schema: TableSchema, rows: pa.Table, month: Month
 ) -> None:
     """Facts of one month into a scratch store, from rows that stand as known: canonical columns, subject_no in live numbers, no
-    two of one business key. No rows are a month without anybody."""
+    two of one business key. No rows are a month without anybody.
+
+    `rows` may hold other months. Facts that look back see no month before those that it holds: what needs one is missing, on
+    either side alike.
+    """
+    of_month = _known_month(schema, rows, month)
+    if definition.look_back:
+        earlier = [month.plus(-back) for back in range(definition.look_back, 0, -1)]
+        there = set(pc.unique(rows.column("period")).to_pylist())
+        months = {each: _known_month(schema, rows, each) for each in earlier if str(each) in there}
+        facts = fold_looking_back({**months, month: of_month}, month, definition, schema)
+    else:
+        raw, resolve = of_month
+        facts = fold_month(raw, definition, schema, resolve, month)
+    scratch.replace(definition.fact_table, str(month), facts)
+
+
+def _known_month(schema: TableSchema, rows: pa.Table, month: Month) -> tuple[pa.Table, Resolver]:
+    rows = rows.filter(pc.equal(rows.column("period"), str(month)))
     count = rows.num_rows
     numbers = rows.column("subject_no").to_numpy()
     rows = rows.take(pa.array(np.argsort(numbers, kind="stable")))
@@ -65,9 +85,7 @@ def fold_known_rows(
     target = schema.arrow_with_envelope()
     raw = pa.table([stamped.get(name, rows.column(name) if name in rows.column_names else None) for name in target.names],
                    schema=target)  # fmt: skip
-    whole = KnownDelivery(0, "migration", str(month), 1, True, _ALWAYS)
-    facts = fold_month(raw, definition, schema, Resolver(schema, {0: whole}), month)
-    scratch.replace(definition.fact_table, str(month), facts)
+    return raw, Resolver(schema, {0: KnownDelivery(0, "migration", str(month), 1, True, _ALWAYS)})
 
 
 def features_of(

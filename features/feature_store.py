@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from core.clock import Clock
-from core.derivation import Partition, record_derivation, require_fresh
+from core.derivation import Partition, record_derivation
 from core.months import CUTOFF_DAYS, Month
 from core.purpose import Purpose
 from core.state import Derivation, StateDatabase
@@ -22,7 +22,7 @@ from features.as_of import feature_schema, features_at
 from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask, purpose_mask, stored_mask
 from features.entitlement import ENTITLED, PREDICATES, Entitlement, Entitlements, demand_of
-from features.fact_store import recipe_hash
+from features.fact_store import require_in_step
 from features.ineligible import NO_ROW, Ineligible, keep
 from sources.versions import accepted_by_period
 
@@ -178,13 +178,5 @@ def _facts_in_step(
         accepted = accepted_by_period(state, definition.raw_table)
         for period in store.partitions(definition.raw_table):
             if first <= Month.parse(period) <= as_of:
-                made = (definition.fact_table, period)
-                require_fresh(
-                    state,
-                    store,
-                    made,
-                    [(definition.raw_table, period)],
-                    recipe_hash(definition, accepted.get(period, [])),
-                )
-                used.append(made)
+                used.append(require_in_step(store, state, definition, Month.parse(period), accepted))
     return used

@@ -6,7 +6,9 @@ only the subjects it touched. Whoever reads with a cutoff applies the blocks in 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +19,8 @@ from core.money import fen
 from core.months import Month
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import CHUNK
-from features.fact_definition import PERIOD_END, Adverse, Comparison, Condition, FactDefinition, Measure
+from features.derived_columns import PERIOD_END
+from features.fact_definition import Adverse, Comparison, Condition, FactDefinition, Measure
 from features.identity_number import identity_numbers
 from sources.versions import Resolver
 
@@ -47,31 +50,29 @@ def fold_month(
     gone (a full restatement without it) gets a row of missing values at that moment. All measures are float64, sums of
     amounts in fen. Sums are integer sums, so that the order of rows and deliveries can't matter.
     """
-    shape = _Shape(definition, schema, month)
+    shape = Shape(definition, schema, month)
     arrivals = pc.unique(raw.column("received_at")).to_pylist()
     moments = sorted({*arrivals, *resolve.replacements}) if arrivals else []
     blocks = []
     for position, at in enumerate(moments):
         moment = pa.scalar(at, KNOWN_AT)
         if position == 0:
-            blocks.append(_block(resolve(raw, at), shape, moment, None))
-        elif resolve.replaces(at):
-            current = resolve(raw, at)
-            before = resolve(raw, moments[position - 1])
-            touched = np.union1d(
-                before.column("subject_no").to_numpy(), current.column("subject_no").to_numpy()
-            )
-            blocks.append(_block(current, shape, moment, touched))
+            blocks.append(block_at(resolve(raw, at), shape, moment, None))
         else:
-            touched = _touched(raw, moment, schema)
-            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched)))
-            blocks.append(_block(resolve(theirs, at), shape, moment, touched))
+            touched = touched_at(raw, at, moments[position - 1], schema, resolve)
+            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched, pa.int32())))
+            blocks.append(block_at(resolve(theirs, at), shape, moment, touched))
     if not blocks:
         return fact_schema(definition).empty_table()
+    return by_chunk(blocks)
+
+
+def by_chunk(blocks: Sequence[pa.Table]) -> pa.Table:
+    """Blocks, oldest first, as one table: chunk by chunk, so that a reader of one chunk finds all versions of its subjects in one
+    row group."""
     facts = pa.concat_tables(blocks).combine_chunks()
     if len(blocks) == 1:
         return facts
-    # Chunk by chunk, so that a reader of one chunk finds all versions of its subjects in one row group.
     return facts.take(pa.array(np.argsort(facts.column("subject_no").to_numpy() // CHUNK, kind="stable")))
 
 
@@ -97,6 +98,16 @@ def coded_columns(definition: FactDefinition, schema: TableSchema) -> list[str]:
     ]
 
 
+def touched_at(
+    raw: pa.Table, at: datetime, before: datetime, schema: TableSchema, resolve: Resolver
+) -> np.ndarray:
+    """Subjects whose facts may change at a moment, sorted; `before` is the moment that came before it."""
+    if not resolve.replaces(at):
+        return _touched(raw, pa.scalar(at, KNOWN_AT), schema)
+    there = [resolve(raw, moment).column("subject_no").to_numpy() for moment in (before, at)]
+    return np.union1d(*there)
+
+
 def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarray:
     """Subjects whose facts may change by what arrived at the moment, sorted.
 
@@ -117,7 +128,7 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """What is folded: the measures, the table's columns and the month that the rows are filed under."""
 
     definition: FactDefinition
@@ -134,12 +145,14 @@ class _Shape:
         return self.month
 
 
-def _block(
+def block_at(
     rows: pa.Table,
-    shape: _Shape,
+    shape: Shape,
     moment: pa.Scalar,
     touched: np.ndarray | None,
+    fold_by: Callable[[pa.Table, Shape, np.ndarray], MonthFold] | None = None,
 ) -> pa.Table:
+    """The facts of `touched` (None: of everybody with a row) from the rows that stand as known at the moment."""
     definition = shape.definition
     numbers = rows.column("subject_no").to_numpy()
     if len(numbers) and (np.diff(numbers) < 0).any():
@@ -148,7 +161,7 @@ def _block(
     starts = (
         np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]]) if len(numbers) else np.empty(0, np.int64)
     )
-    fold = _Fold(rows, shape, starts)
+    fold = (fold_by or MonthFold)(rows, shape, starts)
     present = numbers[starts]
     everyone = present if touched is None else touched.astype(np.int32)
     columns: dict[str, pa.Array] = {
@@ -170,13 +183,13 @@ def _block(
     return pa.table(columns, schema=fact_schema(definition))
 
 
-class _Fold:
+class MonthFold:
     """Measures over rows that are sorted by subject; `starts` are the first rows of each subject."""
 
     def __init__(
         self,
         rows: pa.Table,
-        shape: _Shape,
+        shape: Shape,
         starts: np.ndarray,
     ) -> None:
         self.rows = rows
@@ -193,7 +206,7 @@ class _Fold:
         """Values and missing flags, each of shape (subjects,)."""
         if not len(self.starts):
             return np.empty(0), np.empty(0, dtype=bool)
-        keep = self._where(measure)
+        keep = self._where(measure.where, measure.adverse)
         return getattr(self, f"_{measure.agg}")(measure, keep)
 
     # -- aggregations ----------------------------------------------------------------------------------------------
@@ -205,6 +218,9 @@ class _Fold:
     def _sum(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         values, missing = self._values(measure.column or "")
         use = ~missing if keep is None else keep & ~missing
+        against = self._where(measure.minus)
+        if against is not None:
+            values = np.where(against, -values, values)
         if values.dtype.kind == "f":
             whole = np.rint(np.where(use, values, 0.0) * QUANTITY_PARTS).astype(np.int64)
             total = np.add.reduceat(whole, self.starts) / QUANTITY_PARTS
@@ -238,11 +254,11 @@ class _Fold:
         return np.where(none, values.dtype.type(0), found), none
 
     def _distinct(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, _, _ = self._pairs(measure, keep)
+        subject, _, _ = self.pairs(measure, keep)
         return np.bincount(subject, minlength=len(self.starts)), np.zeros(len(self.starts), dtype=bool)
 
     def _top_share(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, amounts, total = self._pairs(measure, keep)
+        subject, amounts, total = self.pairs(measure, keep)
         order = np.lexsort((-amounts, subject))
         subject, amounts = subject[order], amounts[order]
         rank = np.arange(len(subject)) - np.searchsorted(subject, subject)
@@ -254,7 +270,7 @@ class _Fold:
         return _ratio(top, total)
 
     def _hhi(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        subject, amounts, total = self._pairs(measure, keep)
+        subject, amounts, total = self.pairs(measure, keep)
         squares = np.bincount(subject, amounts.astype(np.float64) ** 2, minlength=len(self.starts))
         return _ratio(squares, total.astype(np.float64) ** 2)
 
@@ -281,7 +297,7 @@ class _Fold:
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
-    def _pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pairs(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct (subject, value of `column`) pairs: subject position, amount of `by`; and the total per subject."""
         codes, texts = self._encoded(measure.column or "")
         use = codes >= 0 if keep is None else keep & (codes >= 0)
@@ -322,9 +338,7 @@ class _Fold:
     def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         derived = self.definition.derive.get(name)
         if derived is not None:
-            start, no_start = self._days(derived.days_from)
-            end, no_end = self._days(derived.to)
-            return end - start, no_start | no_end
+            return derived.values(self._days)
         if name == PERIOD_END:
             last_day = np.datetime64(self.shape.last_month.last_day).astype(np.int64)
             return np.full(self.rows.num_rows, last_day), np.zeros(self.rows.num_rows, dtype=bool)
@@ -347,13 +361,15 @@ class _Fold:
         china = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() + _CHINA_MICROSECONDS
         return china // _DAY_MICROSECONDS, moments.is_null().to_numpy()
 
-    def _where(self, measure: Measure) -> np.ndarray | None:
+    def _where(
+        self, conditions: Mapping[str, Condition], adverse: Adverse | None = None
+    ) -> np.ndarray | None:
         mask: np.ndarray | None = None
-        for name, condition in measure.where.items():
+        for name, condition in conditions.items():
             test = self._test(name, condition)
             mask = test if mask is None else mask & test
-        if measure.adverse is not None and not measure.adverse.own_month:
-            young = self._counts_still(measure.adverse)
+        if adverse is not None and not adverse.own_month:
+            young = self._counts_still(adverse)
             mask = young if mask is None else mask & young
         return mask
 
@@ -383,6 +399,8 @@ class _Fold:
             if condition.missing is not None:
                 return missing == condition.missing
             scale = 100 if self._is_money(name) else 1
+            if condition.among is not None:
+                return np.isin(values, np.array(condition.among) * scale) & ~missing
             test, bound = next(
                 (test, bound)
                 for test, bound in (

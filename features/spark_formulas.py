@@ -183,6 +183,25 @@ _OF_TWO: dict[str, Callable[[str, str, int], str]] = {
     "co_movement": _co_movement,
 }
 
+
+def _best_quarter_share(x: str, months: int) -> str:
+    if months < 3:
+        return "NULL"
+    filled = f"transform({x}, e -> coalesce(e, 0D))"
+    best = f"array_max(transform(sequence(2, {months - 1}), m -> {filled}[m - 2] + {filled}[m - 1] + {filled}[m]))"
+    return f"IF(size({_there(x)}) < 3 OR {_sum(x)} <= 0D, NULL, {_divide(best, _sum(x))})"
+
+
+def _seasonal_strength(x: str, months: int) -> str:
+    between = "0D"
+    for first in range(min(12, months)):
+        places = ", ".join(str(m) for m in range(first, months, 12))
+        own = f"filter(transform(array({places}), m -> {x}[m]), e -> e IS NOT NULL)"
+        apart = f"({_mean(own)} - {_mean(x)})"
+        between += f" + coalesce(size({own}) * {apart} * {apart}, 0D)"
+    return f"IF(size({_there(x)}) < 13, NULL, {_divide(between, _squares(x))})"
+
+
 _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "sum": lambda x, _: _sum(x),
     "mean": lambda x, _: _mean(x),
@@ -202,6 +221,8 @@ _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "since_record": lambda x, months: _since(x, months, "IS NOT NULL"),
     "change": _change,
     "ratio_previous": _ratio_previous,
+    "best_quarter_share": _best_quarter_share,
+    "seasonal_strength": _seasonal_strength,
     "year_on_year": _year_on_year,
     "rises": lambda x, _: _steps(x, ">"),
     "falls": lambda x, _: _steps(x, "<"),

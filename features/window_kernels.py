@@ -271,6 +271,48 @@ def year_on_year(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def best_quarter_share(x):  # type: ignore[no-untyped-def]
+    """Largest sum of three months in a row as a share of the window's sum, months without a record counting 0; missing where the
+    sum isn't above 0, or below three records."""
+    months, subjects = x.shape
+    whole, count = _sums(x)
+    best = np.full(subjects, -np.inf)
+    for m in range(2, months):
+        for j in range(subjects):
+            quarter = 0.0
+            for k in range(m - 2, m + 1):
+                quarter += x[k, j] if x[k, j] == x[k, j] else 0.0
+            best[j] = max(best[j], quarter)
+    out = np.full(subjects, _NAN)
+    for j in range(subjects):
+        out[j] = best[j] / whole[j] if count[j] > 2.0 and whole[j] > 0.0 else _NAN
+    return out
+
+
+@compiled
+def seasonal_strength(x):  # type: ignore[no-untyped-def]
+    """Share of the variance that calendar months explain (eta squared, 0 to 1): squared distances of the calendar months' means
+    from the mean, each as often as it has records, over squared distances of all records. Missing unless more than twelve
+    months have a record, or where all are alike."""
+    months, subjects = x.shape
+    average, (_, count) = mean(x), _sums(x)
+    within, between = np.zeros(subjects), np.zeros(subjects)
+    for m in range(months):
+        for j in range(subjects):
+            d = x[m, j] - average[j]
+            within[j] += d * d if d == d else 0.0
+    for first in range(min(12, months)):
+        own, (_, times) = mean(x[first::12]), _sums(x[first::12])
+        for j in range(subjects):
+            d = own[j] - average[j]
+            between[j] += times[j] * d * d if d == d else 0.0
+    out = _divide(between, within)
+    for j in range(subjects):
+        out[j] = out[j] if count[j] > 12.0 else _NAN
+    return out
+
+
+@compiled
 def share_of(x, whole):  # type: ignore[no-untyped-def]
     """Sum of one measure divided by the sum of another over the same window."""
     return _divide(total(x), total(whole))
@@ -504,4 +546,6 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "last_of_peak": last_of_peak,
     "changes": changes,
     "held": held,
+    "best_quarter_share": best_quarter_share,
+    "seasonal_strength": seasonal_strength,
 }

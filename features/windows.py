@@ -38,6 +38,8 @@ Formula = Literal[
     "last_of_peak",
     "changes",
     "held",
+    "best_quarter_share",
+    "seasonal_strength",
     "share_of",
     "months_below",
     "co_movement",
@@ -60,7 +62,7 @@ DIMENSIONLESS = frozenset(
         "cv", "slope", "records", "positive", "positive_share", "any_positive", "longest_gap", "longest_run",
         "since_positive", "since_record", "change", "ratio_previous", "year_on_year", "rises", "falls", "current_run",
         "peak_share", "worst_on_year", "down_on_year", "months_below", "co_movement",
-        "last_of_peak", "changes", "held",
+        "last_of_peak", "changes", "held", "best_quarter_share", "seasonal_strength",
     }
 )  # fmt: skip
 

@@ -5,18 +5,17 @@ The order of Dagster runs that a person would start by hand; each is a run of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
 
-from core.derivation import require_fresh
 from core.errors import GateRefused, GsceneError, Refusal, SignOffRefused, TooFewOutcomes
 from core.months import Month, require_past
 from core.subject import TableOwner
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
-from features.fact_store import recipe_hash
+from features.fact_store import require_in_step
 from features.feature_store import outdated_months
 from models.definition import ModelDefinition
 from models.monthly_labels import source_tables
@@ -64,7 +63,10 @@ def take_in_waiting(workplace: Workplace) -> None:
 
 def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month]]:
     """Months with deliveries that wait, and months that an interrupted run left without a receipt or without their facts."""
-    found = {key: set(months) for key, months in waiting_months(workplace.state).items()}
+    found = {
+        (kind, table): _with_followers(workplace, kind, table, months)
+        for (kind, table), months in waiting_months(workplace.state).items()
+    }
     for contract in workplace.blueprint.contracts.values():
         for kind in contract.owners:
             table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
@@ -74,15 +76,26 @@ def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month
                 try:
                     require_receipt(workplace.state, workplace.store, table, period)
                     for definition in facts:
-                        made = (definition.fact_table, period)
-                        recipe = recipe_hash(definition, accepted.get(period, []))
-                        require_fresh(workplace.state, workplace.store, made, [(table, period)], recipe)
+                        month = Month.parse(period)
+                        require_in_step(workplace.store, workplace.state, definition, month, accepted)
                 except GateRefused:
                     # Rows that no delivery brought are not ours to bless: the gate stays shut until they are gone.
                     if workplace.store.rows(table, period) != rows.get(period, 0):
                         continue
                     found.setdefault((kind, contract.table), set()).add(Month.parse(period))
     return {key: sorted(months) for key, months in sorted(found.items())}
+
+
+def _with_followers(
+    workplace: Workplace, kind: TableOwner, table: str, months: Iterable[Month]
+) -> set[Month]:
+    """The months, and the delivered ones after them whose facts look back on them."""
+    found = set(months)
+    for definition in _facts_of(workplace, kind, table):
+        there = set(workplace.store.partitions(definition.raw_table))
+        every = {month.plus(ahead) for month in months for ahead in range(1, definition.look_back + 1)}
+        found |= {month for month in every if str(month) in there}
+    return found
 
 
 def _facts_of(workplace: Workplace, kind: TableOwner, table: str) -> list[FactDefinition]:

@@ -18,6 +18,9 @@ GRAIN = Bilingual(
 
 def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
     """The asset `facts/<subject>/<facts>`."""
+    look_back = dg.TimeWindowPartitionMapping(
+        start_offset=-definition.look_back, allow_nonexistent_upstream_partitions=True
+    )
 
     @dg.asset(
         **style(
@@ -27,7 +30,12 @@ def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
             DATA_ENGINEERS,
             kinds={"delta", "numpy"},
         ),
-        deps=[asset_key("raw", definition.subject, definition.table)],
+        deps=[
+            dg.AssetDep(
+                asset_key("raw", definition.subject, definition.table),
+                partition_mapping=look_back if definition.look_back else None,
+            )
+        ],
         description=describe(
             GRAIN,
             definition.title,

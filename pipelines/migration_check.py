@@ -354,8 +354,7 @@ def fold_side(
         for definition in feature_set.facts.values():
             if definition.table == one.table.table:
                 for month in months:
-                    of_month = rows.filter(pc.equal(rows.column("period"), month))
-                    fold_known_rows(store, definition, one.schema, of_month, Month.parse(month))
+                    fold_known_rows(store, definition, one.schema, rows, Month.parse(month))
 
 
 def _sources(feeds: tuple[FeedOf, ...]) -> frozenset[str]:

@@ -28,6 +28,7 @@ RAW, FACTS = "raw/enterprise/invoice", "facts/enterprise/invoice"
 FEATURES = "features/enterprise/enterprise_invoice"
 RAW_KEY = asset_key("raw", SubjectKind.ENTERPRISE, "invoice")
 FACTS_KEY = asset_key("facts", SubjectKind.ENTERPRISE, "invoice")
+PARTIES_KEY = asset_key("facts", SubjectKind.ENTERPRISE, "invoice_parties")
 FEATURES_KEY = asset_key("features", SubjectKind.ENTERPRISE, "enterprise_invoice")
 
 HEADER = "企业代号,发票号码,开票日期,购方单位代号,金额,税额,价税合计,发票状态"
@@ -81,9 +82,15 @@ class InvoiceHome:
         arrival = Arrival(folder, at or arrival_time(month.plus(revision - 1)), "replayed")
         return receive(arrival, self.workplace.settings.archive, self.state, CLOCK)
 
-    def run(self, *keys: dg.AssetKey, first: Month, last: Month | None = None) -> str:
-        """One Dagster run."""
-        return launch(self.workplace, list(keys), first, last or first)
+    def run(
+        self, *keys: dg.AssetKey, first: Month, last: Month | None = None, looking_back: bool = True
+    ) -> str:
+        """One Dagster run; where it folds invoices, one more for the facts that look back on these months."""
+        told = launch(self.workplace, list(keys), first, last or first)
+        if FACTS_KEY in keys and looking_back:
+            latest = Month.parse(self.store.partitions(RAW)[-1])
+            launch(self.workplace, [PARTIES_KEY], first, max(last or first, latest))
+        return told
 
     def add_row(self, month: Month, net_fen: int) -> None:
         """A row that no delivery brought, as a wrong script or a careless hand would add it."""
