@@ -18,7 +18,13 @@ _ALLOWED = {
     "mlflow_uri",
     "cutoff_days",
     "threads",
+    "engine",
+    "spark_master",
+    "spark_memory",
 }
+
+#: Who computes features and scores.
+ENGINES = ("local", "spark")
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Settings:
     """One home folder: all data of one bank, branch or trial live below it.
 
     `cutoff_days` days after month end, `threads` compute threads; both may stand in `gscene.yaml`, with `state_url` and
-    `mlflow_uri`.
+    `mlflow_uri`. `engine` says who computes features and scores; `spark_master` (`local[2]`, `spark://127.0.0.1:7077`) and
+    `spark_memory` (of the driver and of each executor) count for the engine `spark`.
     """
 
     home: Path
@@ -34,6 +41,14 @@ class Settings:
     mlflow_uri: str
     cutoff_days: int = CUTOFF_DAYS
     threads: int = 2
+    engine: str = "local"
+    spark_master: str = "local[2]"
+    spark_memory: str = "2g"
+
+    def __post_init__(self) -> None:
+        """GsceneError for an engine that there isn't."""
+        if self.engine not in ENGINES:
+            raise GsceneError(f"there is no engine {self.engine}.", f"Choose {' or '.join(ENGINES)}.")
 
     @classmethod
     def load(cls, home: Path) -> Settings:
@@ -54,6 +69,9 @@ class Settings:
                 mlflow_uri=str(entries.get("mlflow_uri", f"sqlite:///{home / 'mlflow.db'}")),
                 cutoff_days=int(entries.get("cutoff_days", CUTOFF_DAYS)),
                 threads=int(entries.get("threads", 2)),
+                engine=str(entries.get("engine", "local")),
+                spark_master=str(entries.get("spark_master", "local[2]")),
+                spark_memory=str(entries.get("spark_memory", "2g")),
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
@@ -87,6 +105,11 @@ class Settings:
     def bundles(self) -> Path:
         """Folder of model bundles."""
         return self.home / "models"
+
+    @property
+    def spark(self) -> Path:
+        """Folder of Spark's scratch files and of a cluster started here."""
+        return self.home / "spark"
 
     @property
     def mlflow_artifacts(self) -> Path:

@@ -24,6 +24,7 @@ from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.run import run
+from gscene.spark import spark
 from gscene.subject import subject
 from gscene.trust import trust
 from gscene.up import up
@@ -66,6 +67,7 @@ for command in (
     trust,
     adapters,
     quarantine,
+    spark,
 ):
     cli.add_command(command)
 

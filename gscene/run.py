@@ -13,7 +13,7 @@ from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.state import Delivery, LeadList, LeftOut, ModelVersion
 from gscene.console import Reporter
-from gscene.options import MonthType, home_option, json_option
+from gscene.options import MonthType, engine_options, home_option, json_option
 
 
 @click.command()
@@ -28,10 +28,17 @@ from gscene.options import MonthType, home_option, json_option
     help="Folder of deliveries to receive first; each is <source>/<subject>.<table>/<period>-r<revision>/.",
 )
 @click.option("--as-of", type=MonthType(), help="As-of month; the last delivered month when left out.")
+@engine_options
 @home_option("sme")
 @json_option
 def run(
-    sme_invoices: Path | None, inbox: Path | None, as_of: Month | None, home: Path, as_json: bool
+    sme_invoices: Path | None,
+    inbox: Path | None,
+    as_of: Month | None,
+    engine: str | None,
+    spark_master: str | None,
+    home: Path,
+    as_json: bool,
 ) -> None:
     """Take deliveries in and bring features, models, scores and lead lists up to date.
 
@@ -41,6 +48,7 @@ def run(
     Examples:
       gscene run --sme-invoices ../shared/data/sme_invoices
       gscene run --inbox /data/inbox --home var/bank --as-of 2026-10
+      gscene run --home var/bank --as-of 2026-10 --spark-master spark://127.0.0.1:7077
 
     Running it again takes in only what is new; what is there already is not counted twice.
     """
@@ -49,7 +57,7 @@ def run(
     from sources.sme_invoices import collect
 
     reporter = Reporter(as_json)
-    workplace = Workplace.open(home, SystemClock(), reporter)
+    workplace = Workplace.open(home, SystemClock(), reporter).on_engine(engine, spark_master)
     if sme_invoices is not None:
         receive_all(workplace, collect(sme_invoices, workplace.settings.home / "inbox", reporter), reporter)
     if inbox is not None:
