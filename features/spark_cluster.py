@@ -107,18 +107,7 @@ class Cluster:
             self._await("master", lambda: _listens(self.port))
             self._start(
                 "worker",
-                [
-                    _WORKER,
-                    "--host",
-                    LOOPBACK,
-                    "--cores",
-                    str(self.cores),
-                    "--memory",
-                    self.memory,
-                    "--webui-port",
-                    "0",
-                ]
-                + [self.url],
+                [_WORKER, *at, "--cores", str(self.cores), "--memory", self.memory, self.url],
             )
             self._await("worker", lambda: _REGISTERED in self._log("worker").read_text(errors="replace"))
         except BaseException:
