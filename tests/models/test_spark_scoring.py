@@ -143,6 +143,15 @@ def on_cluster(home: str, master: str) -> None:
     (folder / "without_any.json").write_text(json.dumps(told.ineligible.without_any))
 
 
+def computing(home: Path, port: str, limit: int = 60) -> str:
+    """Python text of `on_cluster`, which waits so many seconds for an executor."""
+    return (
+        f"import features.spark_session as session; session.EXECUTOR_LIMIT = {limit}; "
+        "from tests.models.test_spark_scoring import on_cluster; "
+        f"on_cluster({str(home)!r}, 'spark://127.0.0.1:{port}')"
+    )
+
+
 def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=400, check=False
@@ -205,19 +214,14 @@ def test_a_cluster_on_loopback_gives_the_same_and_leaves_nothing_behind(tmp_path
             (tmp_path / "spark" / "conf" / "spark-defaults.conf").read_text().split("secret ")[1].split()[0]
         )
         assert not any(secret in command for command in marked(mark).values())
-        script = f"from tests.models.test_spark_scoring import on_cluster; on_cluster({str(tmp_path)!r}, {f'spark://127.0.0.1:{port}'!r})"
-        done = run("-c", script, environment=environment)
+        done = run("-c", computing(tmp_path, port), environment=environment)
         assert done.returncode == 0, done.stderr
-        told = json.loads(
-            run(
-                "-m", "gscene", "spark", "status", "--home", str(tmp_path), "--json", environment=environment
-            ).stdout
-        )
+        asked = ["-m", "gscene", "spark", "status", "--home", str(tmp_path), "--json"]
+        told = json.loads(run(*asked, environment=environment).stdout)
         assert told["up"] is True
         # Whoever doesn't have the secret gets nothing from the cluster.
         shutil.copytree(tmp_path / "facts", tmp_path / "other" / "facts")
-        script = f"from tests.models.test_spark_scoring import on_cluster; on_cluster({str(tmp_path / 'other')!r}, {f'spark://127.0.0.1:{port}'!r})"
-        refused = run("-c", script, environment=environment)
+        refused = run("-c", computing(tmp_path / "other", port, limit=8), environment=environment)
         assert refused.returncode != 0 and "gives no executor" in refused.stderr
         ended = run("-m", "gscene", "spark", "down", "--home", str(tmp_path), environment=environment)
         assert ended.stdout.strip() == "stopped: True"
