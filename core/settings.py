@@ -20,10 +20,16 @@ _ALLOWED = {
     "threads",
     "sign_off",
     "promotion_key",
+    "engine",
+    "spark_master",
+    "spark_memory",
 }
 
 #: Who signs models: people, or (in a demonstration alone) the program under the name `demo`.
 SIGN_OFF = ("required", "automatic_in_demo")
+
+#: Who computes features and scores.
+ENGINES = ("local", "spark")
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Settings:
 
     `cutoff_days` days after month end, `threads` compute threads; `sign_off`: one of SIGN_OFF; `promotion_key`: private key
     file of whoever approves models. All may stand in `gscene.yaml`, with `state_url` and `mlflow_uri`.
+
+    `engine` says who computes features and scores; `spark_master` (`local[2]`, `spark://127.0.0.1:7077`) and
+    `spark_memory` (of the driver and of each executor) count for the engine `spark`.
     """
 
     home: Path
@@ -41,6 +50,14 @@ class Settings:
     threads: int = 2
     sign_off: str = SIGN_OFF[0]
     promotion_key: Path | None = None
+    engine: str = "local"
+    spark_master: str = "local[2]"
+    spark_memory: str = "2g"
+
+    def __post_init__(self) -> None:
+        """GsceneError for an engine that there isn't."""
+        if self.engine not in ENGINES:
+            raise GsceneError(f"there is no engine {self.engine}.", f"Choose {' or '.join(ENGINES)}.")
 
     @classmethod
     def load(cls, home: Path) -> Settings:
@@ -66,6 +83,9 @@ class Settings:
                 threads=int(entries.get("threads", 2)),
                 sign_off=sign_off,
                 promotion_key=Path(entries["promotion_key"]) if entries.get("promotion_key") else None,
+                engine=str(entries.get("engine", "local")),
+                spark_master=str(entries.get("spark_master", "local[2]")),
+                spark_memory=str(entries.get("spark_memory", "2g")),
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error
@@ -114,6 +134,11 @@ class Settings:
     def impact_assessments(self) -> Path:
         """Folder of the personal information protection impact assessments (PIA), one YAML each."""
         return self.home / "pia"
+
+    @property
+    def spark(self) -> Path:
+        """Folder of Spark's scratch files and of a cluster started here."""
+        return self.home / "spark"
 
     @property
     def mlflow_artifacts(self) -> Path:

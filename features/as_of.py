@@ -211,7 +211,7 @@ def _features(
                 np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
     told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
     subjects = slice(chunk.low, chunk.high)
-    known = _entitled(told_of, subjects, consents, ineligible)
+    known = entitled_rows(told_of, subjects, consents, ineligible)
     if consents is not None:
         for row, feature in zip(columns, feature_set.features, strict=True):
             row[~consents.cells(feature, subjects)] = np.nan
@@ -220,7 +220,7 @@ def _features(
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
 
 
-def _entitled(
+def entitled_rows(
     told_of: dict[str, np.ndarray],
     subjects: slice,
     consents: ConsentMask | None,

@@ -18,12 +18,14 @@ from core.purpose import Purpose
 from core.state import Derivation, StateDatabase
 from core.table_store import RowStream, TableStore
 from expectations.contract import Contract
-from features.as_of import feature_schema, features_at
+from features.as_of import feature_schema
 from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask, purpose_mask, stored_mask
+from features.engine import LOCAL, FeatureEngine
 from features.entitlement import ENTITLED, PREDICATES, Entitlement, Entitlements, demand_of
 from features.fact_store import require_in_step
 from features.ineligible import NO_ROW, Ineligible, keep
+from features.use_mask import UseMask
 from sources.versions import accepted_by_period
 
 
@@ -53,6 +55,7 @@ def build_features(
     feature_set: FeatureSet,
     as_of: Month,
     entitlements: Entitlements,
+    engine: FeatureEngine = LOCAL,
 ) -> FeaturesBuilt:
     """Compute and store one as-of month, as consents known at its cutoff allow; GateRefused when facts lag behind the raw months
     they stand on or a register isn't vouched for."""
@@ -60,7 +63,9 @@ def build_features(
     entitlement = entitlements.as_known_then(as_of)
     ineligible = Ineligible()
     mask = stored_mask(feature_set, entitlement, as_of)
-    rows, missing = write_features(store, feature_set, as_of, entitlements.cutoff_days, mask, ineligible)
+    rows, missing = write_features(
+        store, feature_set, as_of, entitlements.cutoff_days, mask, ineligible, engine
+    )
     inputs += entitlement.registers.used
     recipe = feature_recipe(feature_set, entitlements.contracts)
     record_derivation(state, store, clock, (feature_set.table, str(as_of)), inputs, recipe)
@@ -78,22 +83,19 @@ def write_features(
     cutoff_days: int = CUTOFF_DAYS,
     consents: ConsentMask | None = None,
     ineligible: Ineligible | None = None,
+    engine: FeatureEngine = LOCAL,
 ) -> tuple[int, int]:
     """Compute one as-of month chunk by chunk into its partition; returns rows and missing cells."""
     missing = 0
-    masks = None if consents is None else {as_of: consents}
 
     def chunks() -> Iterator[pa.Table]:
         nonlocal missing
-        made = features_at(
-            store, feature_set, [as_of], cutoff_days=cutoff_days, consents=masks, ineligible=ineligible
-        )
-        for _, table in made:
+        for table in engine.chunks(store, feature_set, as_of, cutoff_days, consents, ineligible):
             missing += sum(int(np.isnan(table.column(name).to_numpy()).sum()) for name in feature_set.names)
             yield table
 
     rows = RowStream(feature_schema(feature_set), chunks())
-    store.replace(feature_set.table, str(as_of), rows)
+    store.replace(feature_set.table, str(as_of), rows, metadata={"engine": engine.name})
     return rows.num_rows, missing
 
 
@@ -151,18 +153,10 @@ def _allowed(
     as_of; the rest is counted."""
     numbers = frame["subject_no"].to_numpy(dtype=np.int64)
     best = np.full(len(numbers), ENTITLED, dtype=np.int8)
-    some = np.zeros(len(numbers), dtype=bool)
     for asked, facts, reasons in mask.questions():
         ineligible.add(asked, facts, reasons[numbers])
-        some |= reasons[numbers] == ENTITLED
         best = np.maximum(best, reasons[numbers])
-    for feature in mask.features:
-        allowed = mask.cells(feature, numbers)
-        if not allowed.all():
-            frame[feature.name] = frame[feature.name].where(allowed)
-        some |= allowed
-    names = [feature.name for feature in mask.features]
-    some &= (best == ENTITLED) | frame[names].notna().any(axis=1).to_numpy()
+    some = UseMask.of(mask).blank(frame, numbers)
     ineligible.add(purpose, NO_ROW, best[~some])
     ineligible.without_any += int((~some).sum())
     return frame[some].set_index(["subject_no", "as_of"]).sort_index()

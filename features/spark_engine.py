@@ -3,7 +3,7 @@
 Reads the same folded months as `features.as_of` and gives the same values, but with arithmetic of its own (Spark SQL over
 arrays of months), so that one engine checks the other. A subject's months are gathered in one shuffle; sources are joined by
 subject.
-Needs the extra `spark` and Java 17.
+Needs a session of `features.spark_session`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def spark_session(master: str = "local[2]", memory: str = "2g") -> SparkSession:
-    """A session bound to this machine's loopback, without its web page; `master` may be `spark://127.0.0.1:7077`."""
-    from pyspark.sql import SparkSession
-
-    return (
-        SparkSession.builder.master(master)
-        .appName("gscene")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.memory", memory)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.shuffle.partitions", "8")
-        # Our files split numbers into byte streams (half the size, a third less time for Arrow); Spark's vectorised reader can't.
-        .config("spark.sql.parquet.enableVectorizedReader", "false")
-        # Of two versions of one month the later is kept; they are sorted by when they became known.
-        .config("spark.sql.mapKeyDedupPolicy", "LAST_WIN")
-        .getOrCreate()
-    )
-
-
 def spark_features(
     spark: SparkSession,
     store: TableStore,
@@ -51,8 +30,13 @@ def spark_features(
     as_of: Month,
     *,
     cutoff_days: int = CUTOFF_DAYS,
+    told_of: bool = False,
 ) -> DataFrame:
-    """subject_no int and one double per feature (NaN = missing); rows and values as `features.as_of.features_at` gives them."""
+    """subject_no int and one double per feature (NaN = missing); rows and values as `features.as_of.features_at` gives them.
+
+    With `told_of` a boolean column per facts (see `told_column`) says whether the source told anything of the subject.
+    """
+    sources = list(feature_set.facts) if told_of else []
     months = month_range(as_of.plus(1 - feature_set.months_back), as_of)
     gathered: DataFrame | None = None
     for definition in feature_set.facts.values():
@@ -61,7 +45,14 @@ def spark_features(
             gathered = source if gathered is None else gathered.join(source, "subject_no", "full_outer")
     if gathered is None:
         return spark.createDataFrame(
-            [], "subject_no int, " + ", ".join(f"{name} double" for name in feature_set.names)
+            [],
+            ", ".join(
+                [
+                    "subject_no int",
+                    *(f"{name} double" for name in feature_set.names),
+                    *(f"`{told_column(name)}` boolean" for name in sources),
+                ]
+            ),
         )
     arrays = gathered.selectExpr(
         "subject_no",
@@ -69,8 +60,21 @@ def spark_features(
             f"{_months_of(store, feature_set, key, back, as_of, cutoff_days, gathered.columns)} AS {_name(*key)}"
             for key, back in _looked_at(feature_set).items()
         ),
+        *(
+            f"{f'{name} IS NOT NULL' if name in gathered.columns else 'false'} AS `{told_column(name)}`"
+            for name in sources
+        ),
     )
-    return arrays.selectExpr("subject_no", *(_feature(feature) for feature in feature_set.features))
+    return arrays.selectExpr(
+        "subject_no",
+        *(_feature(feature) for feature in feature_set.features),
+        *(f"`{told_column(name)}`" for name in sources),
+    )
+
+
+def told_column(facts: str) -> str:
+    """Name of the column that says whether a source told anything of a subject."""
+    return f"told.{facts}"
 
 
 def _gather(

@@ -25,6 +25,7 @@ from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.run import run
+from gscene.spark import spark
 from gscene.subject import subject
 from gscene.trust import trust
 from gscene.up import up
@@ -68,6 +69,7 @@ for command in (
     trust,
     adapters,
     quarantine,
+    spark,
 ):
     cli.add_command(command)
 

@@ -251,7 +251,7 @@ def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_j
     with reporter.stage(f"screen {set_name}"):
         allowed = workplace.entitlements(sets[set_name].subject)
         told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, allowed, model)
-    written = write_screening(told, sets[set_name], workplace.settings.out / "screening")
+    written = write_screening(told, sets[set_name], workplace.settings.out / "reports")
     rows = [
         [
             f.name,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from core.months import Month
+from core.settings import ENGINES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +39,20 @@ def home_option(default: str) -> Callable[[F], F]:
         envvar="GSCENE_HOME",
         help="Folder that holds all data of this installation.",
     )
+
+
+def engine_options(command: F) -> F:
+    """`--engine`, `--spark-master`: who computes features and scores in this run."""
+    command = click.option(
+        "--spark-master",
+        metavar="URL",
+        help="local[2] or spark://127.0.0.1:7077; implies --engine spark. Spark 主节点。",
+    )(command)
+    return click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        help="Who computes features and scores; as gscene.yaml says when left out. 计算引擎。",
+    )(command)
 
 
 by_option = click.option(

@@ -13,7 +13,7 @@ from core.errors import ExitCode, GsceneError, Refusal, SignOffRefused
 from core.months import Month
 from core.state import Delivery, LeadList, LeftOut, ModelVersion
 from gscene.console import Reporter
-from gscene.options import MonthType, home_option, json_option
+from gscene.options import MonthType, engine_options, home_option, json_option
 
 
 @click.command()
@@ -34,6 +34,7 @@ from gscene.options import MonthType, home_option, json_option
     is_flag=True,
     help="Make the new home folder a demonstration: models are signed by the program, not approved by people.",
 )
+@engine_options
 @home_option("sme")
 @json_option
 def run(
@@ -41,6 +42,8 @@ def run(
     inbox: Path | None,
     as_of: Month | None,
     as_demo: bool,
+    engine: str | None,
+    spark_master: str | None,
     home: Path,
     as_json: bool,
 ) -> int:
@@ -52,6 +55,7 @@ def run(
     Examples:
       gscene run --sme-invoices ../shared/data/sme_invoices --demo
       gscene run --inbox /data/inbox --home var/bank --as-of 2026-10
+      gscene run --home var/bank --as-of 2026-10 --spark-master spark://127.0.0.1:7077
 
     Running it again takes in only what is new; what is there already is not counted twice.
 
@@ -67,7 +71,7 @@ def run(
     reporter = Reporter(as_json)
     if as_demo:
         mark_as_demo(Settings.load(home))
-    workplace = Workplace.open(home, SystemClock(), reporter)
+    workplace = Workplace.open(home, SystemClock(), reporter).on_engine(engine, spark_master)
     if sme_invoices is not None:
         receive_all(workplace, collect(sme_invoices, workplace.settings.home / "inbox", reporter), reporter)
     if inbox is not None:

@@ -70,11 +70,11 @@ def fit_bins(
     """
     missing = np.isnan(values)
     known, outcome = values[~missing], target[~missing]
-    edges = _quantile_edges(known, rules.max_bins)
+    edges = quantile_edges(known, rules.max_bins)
     places = np.searchsorted(edges, known, side="left")
     rows = np.bincount(places, minlength=len(edges) + 1)
     bads = np.bincount(places, weights=outcome, minlength=len(edges) + 1).astype(np.int64)
-    groups = _merge_small([[i] for i in range(len(rows))], rows, rules.min_bin_share * len(values))
+    groups = merge_small([[i] for i in range(len(rows))], rows, rules.min_bin_share * len(values))
     base = float(target.mean())
     if sign != 0:
         groups = _pool(groups, rows, bads, sign, rules.prior_rows, base)
@@ -125,7 +125,7 @@ def information_value(goods: np.ndarray, bads: np.ndarray, woe: np.ndarray) -> f
     return float(((goods / goods.sum() - bads / bads.sum()) * woe).sum())
 
 
-def _quantile_edges(known: np.ndarray, max_bins: int) -> np.ndarray:
+def quantile_edges(known: np.ndarray, max_bins: int) -> np.ndarray:
     """At most max_bins - 1 rising edges, each midway between two neighbouring values near a quantile."""
     finite = np.sort(known[:: max(1, len(known) // EDGE_ROWS)])
     finite = finite[np.isfinite(finite)]
@@ -150,7 +150,7 @@ def _range(known: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _merge_small(groups: list[list[int]], rows: np.ndarray, least: float) -> list[list[int]]:
+def merge_small(groups: list[list[int]], rows: np.ndarray, least: float) -> list[list[int]]:
     """Join the smallest bin to its smaller neighbour until every bin has `least` rows."""
     sizes = [int(rows[group].sum()) for group in groups]
     while len(groups) > 1 and min(sizes) < max(least, 1.0):

@@ -20,12 +20,12 @@ from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
 from features.catalogue import FeatureSet
 from features.entitlement import Entitlements
-from features.feature_store import feature_recipe, usable_features
+from features.feature_store import feature_recipe
 from features.ineligible import Ineligible, keep
+from models.batch_scoring import BatchScorer, LocalScorer
 from models.bundle_trial import tried_bundle
 from models.definition import ModelDefinition
 from models.marks import require_trained_again
-from models.scoring import score
 from models.sign_off import require_sign_off
 
 SCHEMA = pa.schema(
@@ -69,6 +69,7 @@ def score_monthly(
     registry: SubjectRegistry,
     clock: Clock,
     entitlements: Entitlements,
+    scorer: BatchScorer | None = None,
 ) -> Scored:
     """Score the features of `as_of` with the live version. The bundle must be the one that was signed, byte for byte.
 
@@ -85,10 +86,11 @@ def score_monthly(
     bundle = tried_bundle(settings.home / version.bundle, signed.bundle_sha256)
     bundle = bundle.with_fast_trees() if signed.fast else bundle
     purpose = Purpose(definition.purpose)
-    usable = usable_features(store, feature_set, [as_of], purpose, entitlements.for_use(as_of))
-    scored = score(bundle, usable.frame, threads=settings.threads)
+    told = (scorer or LocalScorer(settings.threads))(
+        bundle, store, feature_set, as_of, purpose, entitlements.for_use(as_of)
+    )
     name = signed.name + signed.mark
-    rows = scored.sort_values("subject_no").assign(
+    rows = told.scores.sort_values("subject_no").assign(
         model_version=name, knowledge_cutoff=pd.Timestamp(knowledge_cutoff(as_of, settings.cutoff_days))
     )
     table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
@@ -97,7 +99,7 @@ def score_monthly(
         state, store, clock, (score_table(definition), str(as_of)), [features], version.bundle_sha256
     )
     with state.session() as session:
-        keep(session, score_table(definition), str(as_of), usable.ineligible)
+        keep(session, score_table(definition), str(as_of), told.ineligible)
     file = settings.out / "scores" / definition.name / f"{as_of}.csv"
     write_scores(file, rows, as_of, registry)
     return Scored(
@@ -108,7 +110,7 @@ def score_monthly(
         },
         model_version=name,
         file=file,
-        ineligible=usable.ineligible,
+        ineligible=told.ineligible,
     )
 
 

@@ -24,6 +24,7 @@ from pipelines.plausibility_checks import plausibility_check
 from pipelines.pull_job import pull, pull_schedule
 from pipelines.quarantine_checks import quarantine_check
 from pipelines.raw_assets import raw_asset, suite_check
+from pipelines.screening_assets import screened_with, screening_asset
 from pipelines.sensors import waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
 
@@ -78,6 +79,7 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
                 checks.append(quarantine_check(contract, owner))
     assets += [fact_asset(definition) for definition in plan.facts.values()]
     assets += [feature_asset(feature_set) for feature_set in plan.feature_sets.values()]
+    assets += [screening_asset(each, screened_with(plan, name)) for name, each in plan.feature_sets.items()]
     labels: dict[tuple[SubjectKind, str], Label] = {}
     for model in plan.models.values():
         if labels.setdefault((model.subject, model.label.kind), model.label) != model.label:

@@ -24,6 +24,7 @@ from models.sign_off import require_sign_off
 from pipelines.asset_style import asset_key
 from pipelines.build import LISTS
 from pipelines.launch import launch
+from pipelines.screening_assets import screening_name
 from pipelines.workplace import Workplace
 from sources.erased import require_finished
 from sources.month_intake import accepted_rows, waiting_months
@@ -162,6 +163,8 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     ]
     if lists:
         launch(workplace, [asset_key("leads", kind, name) for name, kind in lists], as_of, as_of)
+    screened = {asset_key("reports", m.subject, screening_name(m.feature_set)) for m in models}
+    launch(workplace, sorted(screened), as_of, as_of)
     return CaughtUp(
         [model.name for model in trained], [name for name, _ in lists], untrained, unsigned, made_anew
     )

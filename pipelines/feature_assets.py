@@ -44,6 +44,7 @@ def feature_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
                     feature_set,
                     month,
                     workplace.entitlements(feature_set.subject),
+                    workplace.engine,
                 )
                 told = numbers(
                     {

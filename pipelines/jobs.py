@@ -8,7 +8,7 @@ from core.months import Month
 from core.subject import SubjectKind
 
 INTAKE = dg.AssetSelection.groups("raw", "facts")
-SCORING = dg.AssetSelection.groups("features", "scores", "leads")
+SCORING = dg.AssetSelection.groups("features", "scores", "leads", "reports")
 
 
 def _of(kind: SubjectKind) -> dg.AssetSelection:
@@ -16,7 +16,7 @@ def _of(kind: SubjectKind) -> dg.AssetSelection:
 
 
 def jobs() -> list[Any]:
-    """Intake of a month; the monthly run (features, scores, leads) and training, by subject kind."""
+    """Intake of a month; the monthly run (features, scores, leads, screening) and training, by subject kind."""
     made = [
         dg.define_asset_job(
             "intake",
@@ -29,7 +29,7 @@ def jobs() -> list[Any]:
             dg.define_asset_job(
                 f"{kind}_monthly",
                 SCORING & _of(kind),
-                description=f"Features, scores and lead lists of {kind}s. {kind.zh}的特征、评分和名单。",
+                description=f"Features, scores, lead lists and screening of {kind}s. {kind.zh}的特征、评分、名单和特征筛查。",
             )
         )
         made.append(

@@ -114,7 +114,7 @@ def score_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
             scored = score_monthly(
                 definition, feature_set, month, store=workplace.store, state=workplace.state,
                 settings=workplace.settings, registry=workplace.registry(definition.subject), clock=workplace.clock,
-                entitlements=workplace.entitlements(definition.subject),
+                entitlements=workplace.entitlements(definition.subject), scorer=workplace.scorer,
             )  # fmt: skip
             told = numbers({"subjects": scored.rows, "mean_pd": scored.mean_pd})
             told |= ineligible(scored.ineligible)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
 from expectations.plausibility import Probe, load_probes
 from features.catalogue import FeatureSet, load_catalogue
+from features.engine import LOCAL, FeatureEngine
 from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
+from models.batch_scoring import BatchScorer, LocalScorer
 from models.definition import ModelDefinition, load_model_definitions
 from models.lineage import check_model
 from rights.installation import Installation
@@ -91,6 +94,43 @@ class Workplace:
     def blueprint(self) -> Blueprint:
         """The definitions of the checkout."""
         return blueprint()
+
+    @property
+    def engine(self) -> FeatureEngine:
+        """Who computes features, as the settings say; GsceneError where the settings of Spark are wrong."""
+        if self.settings.engine == "local":
+            return LOCAL
+        from features.spark_chunks import SparkEngine
+        from features.spark_session import SparkPlace
+
+        return SparkEngine(SparkPlace.of(self.settings))
+
+    @property
+    def scorer(self) -> BatchScorer:
+        """Who scores, on the same engine."""
+        if self.settings.engine == "local":
+            return LocalScorer(self.settings.threads)
+        from features.spark_session import SparkPlace
+        from models.spark_scoring import SparkScorer
+
+        return SparkScorer(SparkPlace.of(self.settings))
+
+    def on_engine(self, engine: str | None, spark_master: str | None = None) -> Workplace:
+        """The same home with another engine or master than its settings say; None: as they say."""
+        if engine is None and spark_master is None:
+            return self
+        settings = replace(
+            self.settings,
+            engine=engine or "spark",
+            spark_master=spark_master or self.settings.spark_master,
+        )
+        if settings.engine == "spark":
+            from features.spark_session import SparkPlace, require_spark
+
+            # Told before anything is taken in, not an hour later.
+            SparkPlace.of(settings)
+            require_spark(os.environ)
+        return replace(self, settings=settings)
 
     def entitlements(self, kind: SubjectKind) -> Entitlements:
         """Who of one kind may be used for what."""

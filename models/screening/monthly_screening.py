@@ -71,8 +71,8 @@ def screen_month(
 
 
 def write_screening(screening: Screening, feature_set: FeatureSet, folder: Path) -> dict[str, Path]:
-    """`<set>/<last month>.html` and `.json` below `folder`; returns the paths."""
-    target = folder / feature_set.name
+    """`screening_<set>/<last month>.html` and `.json` below `folder`; returns the paths."""
+    target = folder / f"screening_{feature_set.name}"
     target.mkdir(parents=True, exist_ok=True)
     month = list(screening.rows)[-1]
     titles = {feature.name: feature.title for feature in feature_set.features}

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from core.months import Month
-from models.binning import fit_bins
 from models.definition import ScorecardParameters
+from models.information_values import information_values
 from models.screening.expected_breaks import ExpectedBreak, explained_by
-from models.screening.leak_probe import Suspect, alone, suspects
+from models.screening.leak_probe import SUSPICIOUS, Suspect, alone, suspects
 from models.screening.likeness import groups, rank_correlation
 from models.screening.stability import Stability, bin_counts, bin_edges, stability
 
@@ -63,6 +63,34 @@ class Screening:
     features: Sequence[FeatureScreen]
     alike: Sequence[Sequence[str]]
     suspects: Sequence[Suspect] = field(default_factory=tuple)
+
+    @property
+    def figures(self) -> dict[str, float | int]:
+        """What to follow over months: counts of features by finding, and the greatest information value and PSI of the last
+        month (PSI of shifts that a change of rules explains left aside)."""
+        month = list(self.rows)[-1]
+        told = {
+            "subjects": self.rows[month],
+            "outcomes": self.outcomes,
+            "events": self.events,
+            "features": len(self.features),
+            "features_empty": sum(each.empty for each in self.features),
+            "features_moved": sum(bool(each.alarms) for each in self.features),
+            "features_moved_as_expected": sum(
+                any(each.psi[month].moved for month in each.expected) for each in self.features
+            ),
+            "groups_alike": len(self.alike),
+            "leak_suspects": len({each.feature for each in self.suspects}),
+            "missing_share": float(np.mean([each.missing[month] for each in self.features])),
+        }
+        strengths = [each.iv for each in self.features if each.iv is not None]
+        shifts = [
+            each.psi[month].psi
+            for each in self.features
+            if month in each.psi and month not in each.expected and np.isfinite(each.psi[month].psi)
+        ]
+        largest = {"largest_iv": max(strengths, default=None), "largest_psi": max(shifts, default=None)}
+        return told | {name: value for name, value in largest.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -115,8 +143,16 @@ def screen(
         int(target.sum()),
         told,
         [[names[place] for place in group] for group in groups(correlation)],
-        suspects(names, matrix[known], target) if both else (),
+        _suspects(told, matrix, known, target) if both else (),
     )
+
+
+def _suspects(
+    told: Sequence[FeatureScreen], matrix: np.ndarray, known: np.ndarray, target: np.ndarray
+) -> Sequence[Suspect]:
+    """Suspects among the features that are strong enough to be any."""
+    strong = [i for i, each in enumerate(told) if max(each.auc or 0.0, each.auc_gap or 0.0) >= SUSPICIOUS]
+    return suspects([told[i].name for i in strong], matrix[np.ix_(known, strong)], target) if strong else ()
 
 
 def _one(
@@ -143,7 +179,7 @@ def _one(
             expected[month] = found
     last = counts[list(by_month)[-1]]
     own = {platform: bin_counts(values[rows], edges) for platform, rows in platforms.items()}
-    strength = _strength(name, values, known, target)
+    strength = _strength(values, known, target)
     return FeatureScreen(
         name,
         missing,
@@ -155,13 +191,12 @@ def _one(
 
 
 def _strength(
-    name: str, values: np.ndarray, known: np.ndarray | None, target: np.ndarray
+    values: np.ndarray, known: np.ndarray | None, target: np.ndarray
 ) -> tuple[float | None, float | None, float | None]:
     if known is None:
         return None, None, None
-    bins = fit_bins(values[known], target.astype(np.float64), name, 0, _BINNING)
-    by_value, by_gap = alone(values[known], target)
-    return bins.iv, by_value, by_gap
+    rows = values[known]
+    return float(information_values(rows[:, None], target, _BINNING)[0]), *alone(rows, target)
 
 
 def _outcomes(features: pd.DataFrame, outcomes: pd.Series | None) -> tuple[np.ndarray, np.ndarray]:

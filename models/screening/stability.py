@@ -46,9 +46,11 @@ def bin_edges(expected: np.ndarray, bins: int = 10) -> np.ndarray:
 
 def bin_counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Rows per bin, (edges + 2,): edges[i-1] < x <= edges[i], missing last."""
-    places = np.searchsorted(edges, values, side="left")
-    places = np.where(np.isnan(values), len(edges) + 1, places)
-    return np.bincount(places, minlength=len(edges) + 2)
+    from models.screening.kernels import empty_counts, rows_per_bin
+
+    counts = empty_counts(edges)
+    rows_per_bin(values, edges, counts)
+    return counts
 
 
 def stability(expected: np.ndarray, actual: np.ndarray, alpha: float = ALPHA) -> Stability:

@@ -14,6 +14,7 @@ import pytest
 
 from core.months import Month
 from features.as_of import feature_table
+from features.spark_session import SparkPlace, open_session
 from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 from tests.features.test_two_clocks import (
     FACTS,
@@ -51,10 +52,8 @@ def _every_formula() -> tuple:  # type: ignore[type-arg]
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator:  # type: ignore[type-arg]
-    from features.spark_engine import spark_session
-
-    session = spark_session("local[2]", memory="1g")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:  # type: ignore[type-arg]
+    session = open_session(SparkPlace("local[2]", "1g", tmp_path_factory.mktemp("spark")))
     yield session
     session.stop()
 

@@ -20,7 +20,7 @@ from pipelines.partitions import as_of_months
 
 CHECKOUT = Path(__file__).parents[2]
 SLOW_IMPORTS = {"great_expectations", "mlflow", "lightgbm", "matplotlib", "sklearn", "asyncssh", "psycopg"}
-LAYERS = {"raw", "facts", "features", "labels", "models", "scores", "leads"}
+LAYERS = {"raw", "facts", "features", "labels", "models", "scores", "leads", "reports"}
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]{4,}")
 ENGLISH = re.compile(r"[A-Za-z]{3,} [A-Za-z]{2,}")
@@ -129,7 +129,8 @@ def test_every_raw_asset_has_one_blocking_check_of_the_same_months(definitions: 
 def test_all_that_is_read_is_an_upstream(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     before = {"facts": {"raw"}, "features": {"facts"}, "labels": {"raw"}, "models": {"features", "labels"},
-              "scores": {"models", "features"}, "leads": {"scores", "features", "raw"}}  # fmt: skip
+              "scores": {"models", "features"}, "leads": {"scores", "features", "raw"},
+              "reports": {"features", "labels"}}  # fmt: skip
     for key in graph.get_all_asset_keys():
         above = {parent.path[0] for parent in graph.get(key).parent_keys}
         assert above == before.get(key.path[0], set()), key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -13,7 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
@@ -24,6 +27,8 @@ from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
 from core.state import Delivery, LeadList, ModelVersion
 from core.subject import SubjectKind
+from features.consent_mask import stored_mask
+from features.ineligible import Ineligible
 from gscene.console import Reporter
 from gscene.run import finish
 from leads.policy import load_policies
@@ -39,6 +44,7 @@ from pipelines.workplace import Workplace, blueprint
 from sources.arrivals import read_schedule, receive
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import simulate
+from tests.features.spark_parity import apart
 
 pytestmark = pytest.mark.slow
 
@@ -415,3 +421,69 @@ def test_signed_by_three_people_it_scores(real: Workplace, tmp_path: Path) -> No
     launch(real, [asset_key("scores", SubjectKind.RESIDENT, "resident_risk")], AS_OF, AS_OF)
     table = real.store.read("scores/resident/resident_risk", [str(AS_OF)], columns=["model_version"])
     assert set(table["model_version"].to_pylist()) == {name_of(version)}
+
+
+# -- screening ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, f"{k}_monthly") for k in SubjectKind])
+def test_screening_is_a_page_and_figures_in_dagster(province: Province, kind: SubjectKind, name: str) -> None:
+    settings = province.workplace.settings
+    page = settings.out / "reports" / f"screening_{name}" / f"{AS_OF}.html"
+    text = page.read_text(encoding="utf-8")
+    feature_set = province.workplace.blueprint.feature_sets[name]
+    assert all(feature.name in text and feature.title.zh in text for feature in feature_set.features)
+    key = asset_key("reports", kind, f"screening_{name}")
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        event = instance.get_latest_materialization_event(key)
+        assert event is not None and event.asset_materialization is not None
+        told = event.asset_materialization.metadata
+    assert told["features"].value == len(feature_set.features) and told["outcomes"].value > 100
+    assert told["page"].value == str(page)
+    picture = str(told["information value"].value)
+    assert picture.startswith("![](data:image/png") and len(picture) < 40_000 * 4 / 3 + 100
+
+
+# -- on Spark ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_spark(province: Province) -> Iterator[Workplace]:
+    pytest.importorskip("pyspark", reason="needs the extra spark: pip install 'gscene[spark]'")
+    if shutil.which("java") is None:
+        assert not os.environ.get("CI"), "CI must have Java 17: apt-get install openjdk-17-jre-headless"
+        pytest.skip("needs Java 17")
+    from features.spark_session import SparkPlace, open_session
+
+    chosen = province.workplace.on_engine("spark", "local[2]")
+    yield chosen
+    open_session(SparkPlace.of(chosen.settings)).stop()
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_spark_gives_the_same_features_and_leaves_out_the_same_subjects(
+    province: Province, on_spark: Workplace, kind: SubjectKind
+) -> None:
+    feature_set = province.workplace.blueprint.feature_sets[f"{kind}_monthly"]
+    mask = stored_mask(feature_set, on_spark.entitlements(kind).as_known_then(AS_OF))
+    told = []
+    for engine in (province.workplace.engine, on_spark.engine):
+        counted = Ineligible()
+        made = list(engine.chunks(on_spark.store, feature_set, AS_OF, 5, mask, counted))
+        told.append((pa.concat_tables(made).to_pandas().set_index("subject_no"), counted))
+    (ours, mine), (theirs, other) = told
+    assert len(ours) > 300 and ours.isna().to_numpy().any() and mine.without_any > 10
+    assert apart(ours, theirs) == []
+    assert mine == other
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_spark_gives_the_same_scores(province: Province, on_spark: Workplace, kind: SubjectKind) -> None:
+    """Through Dagster, as a person would who has set the engine: the file that goes back is the same, byte for byte."""
+    file = on_spark.settings.out / "scores" / f"{kind}_risk" / f"{AS_OF}.csv"
+    before = file.read_bytes()
+    file.unlink()
+    launch(on_spark, [asset_key("scores", kind, f"{kind}_risk")], AS_OF, AS_OF)
+    assert file.read_bytes() == before and before.count(b"\n") > 200

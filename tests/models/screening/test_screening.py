@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from core.errors import Refusal
 from core.months import Month
+from models.binning import fit_bins
+from models.definition import ScorecardParameters
+from models.information_values import information_values
 from models.screening.expected_breaks import explained_by, load_breaks
-from models.screening.leak_probe import suspects
+from models.screening.leak_probe import alone, suspects
 from models.screening.likeness import groups, rank_correlation
 from models.screening.screen import SourceOf, screen
 from models.screening.stability import bin_counts, bin_edges, stability
@@ -43,6 +46,47 @@ def test_without_drift_small_samples_pass_the_usual_limit_and_stay_below_ours() 
         beyond_ours += told.moved
     assert beyond_usual > 250
     assert beyond_ours < 40
+
+
+#: Few different values, so that there are ties; some missing.
+TIED = st.lists(
+    st.tuples(st.sampled_from([float("nan"), -2.5, 0.0, 1.0, 1.5, 7e9]), st.integers(0, 1)),
+    min_size=2,
+    max_size=80,
+).filter(lambda rows: len({event for _, event in rows}) == 2)
+
+
+@settings(max_examples=200)
+@given(TIED)
+def test_the_probes_auc_is_that_of_all_pairs(rows: list[tuple[float, int]]) -> None:
+    """Every pair of an event and another compared one by one, ties half, missing at the median."""
+    values, target = np.array([v for v, _ in rows]), np.array([e for _, e in rows])
+    gap = np.isnan(values)
+    filled = np.where(gap, np.nanmedian(values) if not gap.all() else 0.0, values)
+    slow = []
+    for score in (filled, gap.astype(float)):
+        events, others = score[target == 1], score[target == 0]
+        pairs = (events[:, None] > others) + 0.5 * (events[:, None] == others)
+        slow.append(max(pairs.mean(), 1 - pairs.mean()))
+    assert alone(values, target) == pytest.approx(tuple(slow), abs=1e-12)
+
+
+@settings(max_examples=100)
+@given(TIED)
+def test_the_quick_information_value_is_that_of_the_binning(rows: list[tuple[float, int]]) -> None:
+    values, target = np.array([v for v, _ in rows]), np.array([e for _, e in rows], dtype=float)
+    rules = ScorecardParameters(max_features=1, max_bins=5, min_bin_share=0.05)
+    expected = [fit_bins(column, target, "x", 0, rules).iv for column in (values, -values)]
+    assert information_values(np.column_stack([values, -values]), target, rules).tolist() == expected
+
+
+@settings(max_examples=100)
+@given(TIED)
+def test_rows_are_counted_as_numpy_counts_them(rows: list[tuple[float, int]]) -> None:
+    values = np.array([v for v, _ in rows])
+    edges = bin_edges(values, bins=3)
+    places = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="left"))
+    assert bin_counts(values, edges).tolist() == np.bincount(places, minlength=len(edges) + 2).tolist()
 
 
 @settings(max_examples=50)
@@ -116,6 +160,35 @@ def test_a_change_of_rules_is_annotated_and_a_drift_is_an_alarm() -> None:
     assert by_name["steady"].iv is not None and by_name["steady"].iv < 0.1
     assert set(by_name["steady"].psi_by_platform) == {"city", "province"}
     assert told.outcomes == ROWS and not told.suspects
+    figures = told.figures
+    assert (figures["features_moved"], figures["features_moved_as_expected"], figures["features_empty"]) == (
+        1,
+        1,
+        1,
+    )
+    assert figures["largest_psi"] == by_name["drifting"].psi["2025-08"].psi
+    assert figures["leak_suspects"] == 0
+
+
+def test_a_platform_that_moves_alone_is_seen_and_a_planted_leak_is_named() -> None:
+    features, outcomes = _world()
+    city = features.index.get_level_values("subject_no").to_numpy() % 4 == 0
+    last = features.index.get_level_values("as_of").to_numpy() == MONTHS[-1]
+    features.loc[city & last, "steady"] += 2.0
+    random = np.random.default_rng(5)
+    known = outcomes.reindex(features.index)
+    features["planted"] = np.where(known.isna(), 0.0, known * 5.0) + random.normal(size=len(features))
+    sources = {name: SourceOf(frozenset({"t.x"}), 1) for name in features.columns}
+    platform = pd.Series(np.where(city, "city", "province"), index=features.index).where(last, None)
+    told = screen("world", features, sources, load_breaks(), outcomes, platform)
+    by_name = {each.name: each for each in told.features}
+    assert (
+        by_name["steady"].psi_by_platform["city"].moved
+        and by_name["steady"].psi_by_platform["province"].moved
+    )
+    assert not by_name["drifting"].psi_by_platform["city"].moved
+    assert [(each.feature, each.by) for each in told.suspects] == [("planted", "value")]
+    assert told.figures["leak_suspects"] == 1 and told.figures["largest_iv"] == by_name["planted"].iv
 
 
 def test_a_break_explains_only_its_own_columns_and_months() -> None:
