@@ -172,7 +172,7 @@ def _await_executor(session: SparkSession, place: SparkPlace) -> None:
     while time.monotonic() < end:
         try:
             # The driver counts as one.
-            if session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() > 1:  # type: ignore[union-attr]
+            if session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() > 1:
                 return
         except Py4JError:
             break

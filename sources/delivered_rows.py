@@ -71,10 +71,10 @@ class DeliveredRows:
             self._tokens[column] = are_tokens(self.texts(column))
         return self._tokens[column]
 
-    def first_row(self, column: str, found: Sequence[int]) -> int:
+    def first_row(self, column: str, found: Sequence[int] | np.ndarray) -> int:
         """The first row that has one of the texts at these places."""
         hit = np.zeros(len(self.texts(column)), dtype=bool)
-        hit[list(found)] = True
+        hit[np.asarray(found)] = True
         return int(hit[self.places(column)].argmax())
 
     def holds(self, column: str, wanted: tuple[str, ...]) -> np.ndarray:
