@@ -22,7 +22,7 @@ _WIDEST, _LONGEST = 12, 40
 
 
 @click.command("deid-report")
-@click.option("--table", help="A stored table, such as raw/enterprise/tax_vat_return. 库内表。")
+@click.option("--table", help="A stored table, such as raw/enterprise/tax_registration. 库内表。")
 @click.option(
     "--period",
     "periods",
@@ -99,7 +99,7 @@ def deid_report(
     \b
     Examples:
       gscene deid-report --file out.csv --quasi region,age,industry --sensitive grade --release marketing
-      gscene deid-report --table raw/enterprise/tax_vat_return --period 2026-10 --home var/demo
+      gscene deid-report --table raw/enterprise/tax_registration --period 2026-10 --home var/bank
       gscene deid-report --file out.csv --quasi region,age --cross region,age --release public
 
     Ends with 3 where the release is refused. Page and JSON hold counts alone, never a class or a cell.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from gscene.pseudonymise_keys import algorithm_option, keys, keys_option
 if TYPE_CHECKING:
     from sources.file_format import FileFormat
     from sources.gateway.keyring import MasterKey
+    from sources.gateway.pseudonymise import Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,9 +118,9 @@ def file_(
     The file is written whole or not at all. Beside it lie a report (counts, no ids) and, where rows were left out,
     their line numbers.
     """
-    from sources.gateway.hand_over import data_name, folder_for, hand_over
+    from sources.gateway.hand_over import data_name, folder_for, hand_over, staging_of
     from sources.gateway.plan import load_plan
-    from sources.gateway.pseudonymise import pseudonymise as run
+    from sources.gateway.pseudonymise import pseudonymise as replace_ids
 
     if (target is None) == (inbox is None):
         raise click.UsageError("Give either TARGET or --inbox.")
@@ -126,39 +128,47 @@ def file_(
         raise click.UsageError("--inbox needs --period.")
     reporter, plan = Reporter(as_json), load_plan(plan_file)
     key = _key(folder, key_id, key_fd, algorithm)
-    delivery = None
+
+    def run(to: Path) -> Outcome:
+        return replace_ids(source, to, plan, key, workers=workers, progress=reporter)
+
     if inbox is not None and period is not None:
-        delivery = folder_for(inbox, plan, period, revision)
-        if delivery.exists():
-            raise click.UsageError(f"{delivery} is there already: give the next --revision.")
-        target = delivery / data_name(plan)
-    assert target is not None
-    outcome = run(source, target, plan, key, workers=workers, progress=reporter)
-    if delivery is not None and period is not None:
-        hand_over(
-            delivery,
-            plan,
-            outcome,
-            period,
-            revision,
-            sequence=sequence,
-            previous=previous,
-            signing_key=sign_with,
-        )
-    reporter.table(
-        "Ids / 标识",
-        ["column", "kind", "rows"],
-        [
-            [column, kind, rows]
-            for column, kinds in outcome.kinds.items()
-            for kind, rows in sorted(kinds.items())
-        ],
-    )
-    for reason, rows in sorted(outcome.rejected.items()):
-        reporter.say(f"Left out / 剔除: {reason}: {rows:,}")
+        place = folder_for(inbox, plan, period, revision)
+        if place.exists():
+            raise click.UsageError(f"{place} is there already: give the next --revision.")
+        staged = staging_of(place)
+        try:
+            outcome = run(staged / data_name(plan))
+            hand_over(
+                place,
+                plan,
+                outcome,
+                period,
+                revision,
+                sequence=sequence,
+                previous=previous,
+                signing_key=sign_with,
+            )
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    else:
+        assert target is not None
+        place, outcome = target, run(target)
+    _tell(outcome, reporter)
     reporter.result |= outcome.told(plan, key)
-    reporter.results({"written": str(delivery or target), "rows": outcome.rows_written})
+    reporter.results({"written": str(place), "rows": outcome.rows_written})
     reporter.finish()
+
+
+def _tell(outcome: Outcome, reporter: Reporter) -> None:
+    rows = [
+        [column, kind, count]
+        for column, kinds in outcome.kinds.items()
+        for kind, count in sorted(kinds.items())
+    ]
+    reporter.table("Ids / 标识", ["column", "kind", "rows"], rows)
+    for reason, count in sorted(outcome.rejected.items()):
+        reporter.say(f"Left out / 剔除: {reason}: {count:,}")
 
 
 def _key(folder: Path | None, key_id: str | None, key_fd: int | None, algorithm: str) -> MasterKey:

@@ -28,6 +28,13 @@ def folder_for(inbox: Path, plan: Plan, period: Month, revision: int) -> Path:
     return inbox / plan.source / feed / f"{period}-r{revision}"
 
 
+def staging_of(folder: Path) -> Path:
+    """Where a delivery is made before it is handed over: in the inbox's file system, one level higher, so that nobody takes a
+    half one for a delivery.
+    """
+    return folder.parent.with_name(f".{folder.parent.name}.{folder.name}.part")
+
+
 def data_name(plan: Plan) -> str:
     """The data file's name: it says nothing of what is inside."""
     return f"data.{_ENDINGS[plan.file.format]}" + (".gz" if plan.file.compression == "gzip" else "")
@@ -44,15 +51,18 @@ def hand_over(
     previous: str | None = None,
     signing_key: Path | None = None,
 ) -> DeliveryFolder:
-    """Write the manifest beside the data file that lies in `folder`, and read the whole back as the bank will.
+    """Write the manifest beside the data file that was staged for `folder`, move both there at once, and read the whole back as
+    the bank will.
 
     The gateway's own report goes beside the folder: it speaks of the provider's work and isn't handed over.
     """
     assert plan.delivery is not None
-    data = folder / data_name(plan)
+    staged = staging_of(folder)
+    data = staged / data_name(plan)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     for left in (f"{data.name}.report.json", f"{data.name}.rejected.csv"):
-        if (folder / left).exists():
-            os.replace(folder / left, folder.with_name(f"{folder.name}.{left}"))
+        if (staged / left).exists():
+            os.replace(staged / left, folder.with_name(f"{folder.name}.{left}"))
     write_manifest(
         data,
         source=plan.source,
@@ -68,6 +78,7 @@ def hand_over(
         previous=previous,
         signing_key=_private_key(signing_key) if signing_key else None,
     )
+    os.rename(staged, folder)
     return read_delivery(folder)
 
 

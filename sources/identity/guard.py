@@ -87,7 +87,9 @@ def _looked(texts: pa.Array, classes: ByteClasses, column: pa.Array, rows: int) 
     lettered &= classes.has(UPPER | LOWER)
     whole = numeric & classes.only(DIGIT) & (classes.lengths <= _LONGEST_NUMBER)
     whole |= lettered & classes.only(DIGIT | UPPER | LOWER) & (classes.lengths == _CREDIT_CODE)
-    prose = high | (numeric & classes.has(MARK)) | (lettered & classes.has(MARK | BLANK))
+    # Digits of other scripts, and Chinese numerals, take two bytes at least.
+    spoken = high & (classes.lengths + classes.digits >= 2 * _FEWEST_DIGITS)
+    prose = spoken | (numeric & classes.has(MARK)) | (lettered & classes.has(MARK | BLANK))
     # Letters and digits without a break hold an id only where the digits are enough for one.
     code = numeric & ~prose & ~whole & ((classes.digits >= 17) | ~classes.only(DIGIT | UPPER | LOWER))
     mixed = classes.has(UPPER) & classes.has(LOWER) & (classes.lengths >= _SHORTEST_BASE64)

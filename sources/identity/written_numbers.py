@@ -129,11 +129,6 @@ def plain(text: str) -> str:
     return "".join(str(unicodedata.decimal(c)) if not c.isascii() and c.isdecimal() else c for c in text)
 
 
-def holds_resident_id(text: str) -> bool:
-    """Whether a resident id of 18 characters stands anywhere in the text."""
-    return any(numbers.is_resident_id(number) for number in _dated(plain(text)))
-
-
 def _clues(texts: pa.Array, rough: str, look: Callable[[str], dict[Kind, bool]]) -> list[Clue]:
     maybe = pc.indices_nonzero(pc.match_substring_regex(texts, rough)).to_pylist()
     hits: dict[Kind, list[int]] = defaultdict(list)

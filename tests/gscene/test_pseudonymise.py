@@ -140,6 +140,25 @@ def test_a_delivery_isn_t_written_over(provider: Path, capsys: Capture) -> None:
     assert gscene(capsys, *command, "--revision", "2").code == 0
 
 
+def test_a_refused_run_leaves_nothing_in_the_inbox_and_may_be_repeated(
+    provider: Path, capsys: Capture
+) -> None:
+    keys, plan, good = provider / "keys", planned(capsys, provider), (provider / "tax.csv").read_text("utf-8")
+    gscene(capsys, "pseudonymise", "keys", "new", "--keys", keys)
+    command = [
+        "pseudonymise", "file", provider / "tax.csv", "--plan", plan, "--keys", keys,
+        "--inbox", provider / "out", "--period", "2026-10",
+    ]  # fmt: skip
+    (provider / "tax.csv").write_text(good.replace("202610", "联系13800138000", 1), encoding="utf-8")
+    refused = gscene(capsys, *command)
+    assert refused.code == 1 and "REFUSED/IDENTITY" in refused.err
+    assert [path for path in (provider / "out").rglob("*") if path.name != "city_tax"] == []
+    (provider / "tax.csv").write_text(good, encoding="utf-8")
+    assert gscene(capsys, *command).code == 0
+    left = sorted(path.name for path in (provider / "out").rglob("*") if path.is_file())
+    assert left == ["2026-10-r1.data.csv.report.json", "data.csv", "manifest.json"]
+
+
 def test_a_file_can_be_checked_before_it_is_sent(provider: Path, capsys: Capture) -> None:
     keys, plan = provider / "keys", planned(capsys, provider)
     before = gscene(capsys, "pseudonymise", "check", provider / "tax.csv", "--json")

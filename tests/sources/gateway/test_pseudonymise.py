@@ -19,7 +19,7 @@ from core.errors import GsceneError, Refusal
 from core.months import Month
 from core.purpose import Purpose
 from sources.file_format import FileFormat
-from sources.gateway.hand_over import data_name, folder_for, hand_over
+from sources.gateway.hand_over import data_name, folder_for, hand_over, staging_of
 from sources.gateway.keyring import MasterKey
 from sources.gateway.plan import Plan, load_plan
 from sources.gateway.proposal import plan_text, propose
@@ -267,7 +267,7 @@ def test_a_delivery_is_what_the_bank_reads(tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_bytes(csv_text(rows, "|").encode("gb18030"))
     folder = folder_for(tmp_path / "inbox", plan_, Month.parse("2026-10"), 1)
-    outcome = pseudonymise(source, folder / data_name(plan_), plan_, KEY)
+    outcome = pseudonymise(source, staging_of(folder) / data_name(plan_), plan_, KEY)
     delivery = hand_over(folder, plan_, outcome, Month.parse("2026-10"), 1, sequence=1)
     assert delivery.manifest.rows == 25 and delivery.manifest.feed == "city_tax/enterprise.tax_vat_return"
     assert Decimal(delivery.manifest.control_sums["ysxse"]) == sum(Decimal(row["ysxse"]) for row in rows)

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import Refusal
 from core.months import Month
-from sources.gateway.hand_over import data_name, folder_for, hand_over
+from sources.gateway.hand_over import data_name, folder_for, hand_over, staging_of
 from sources.gateway.plan import Plan
 from sources.gateway.pseudonymise import pseudonymise
 from tests.sources.bench import HEADER, Bench, text_of
@@ -38,7 +38,7 @@ def hand_in(bench: Bench, texts: list[str], period: str) -> int:
     source = bench.root / "provider.csv"
     source.write_text(text_of(texts), encoding="utf-8")
     folder = folder_for(bench.root / "inbox", PLAN, Month.parse(period), 1)
-    outcome = pseudonymise(source, folder / data_name(PLAN), PLAN, KEY)
+    outcome = pseudonymise(source, staging_of(folder) / data_name(PLAN), PLAN, KEY)
     hand_over(folder, PLAN, outcome, Month.parse(period), 1)
     return bench.receive(folder)
 
