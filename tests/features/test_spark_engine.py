@@ -14,7 +14,9 @@ import pytest
 
 from core.months import Month
 from features.as_of import feature_table
+from features.spark_formulas import expression
 from features.spark_session import SparkPlace, open_session
+from features.window_kernels import KERNELS, KERNELS_OF_TWO
 from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 from tests.features.test_two_clocks import (
     FACTS,
@@ -103,3 +105,26 @@ def test_a_population_without_facts_gives_no_rows(spark, tmp_path: Path) -> None
 
     store = world(str(tmp_path), [])
     assert spark_features(spark, store, FEATURES, Month(2026, 3)).count() == 0
+
+
+def test_formulas_agree_over_years_of_months(spark) -> None:  # type: ignore[no-untyped-def]
+    """Every formula over 26 months, so that those that look a year back have months to look at."""
+    random, months, subjects = np.random.default_rng(5), 26, 60
+    x, y = (np.round(random.gamma(2.0, 3.0, (subjects, months)) - 1.0, 1) for _ in range(2))
+    for side in (x, y):
+        side[random.random(side.shape) < 0.2] = 0.0
+        side[random.random(side.shape) < 0.25] = np.nan
+    x[:3], y[:3] = np.nan, 4.0
+    rows = [
+        (n, *([None if np.isnan(v) else float(v) for v in side[n]] for side in (x, y)))
+        for n in range(subjects)
+    ]
+    frame = spark.createDataFrame(rows, "n int, x array<double>, y array<double>")
+    spelled = [f"{expression(name, ['x', 'y'], months)} AS {name}" for name in FORMULAS]
+    theirs = frame.selectExpr("n", *spelled).toPandas().set_index("n").sort_index()
+    for name in FORMULAS:
+        ours = KERNELS_OF_TWO[name](x.T.copy(), y.T.copy()) if name in OF_TWO else KERNELS[name](x.T.copy())
+        found = theirs[name].to_numpy(dtype=float, na_value=np.nan)
+        np.testing.assert_allclose(found, ours, rtol=1e-9, equal_nan=True, err_msg=name)
+        told = ours[np.isfinite(ours)]
+        assert len(told) > 40 and (len(np.unique(told)) > 1 or name == "any_positive"), "values to compare"
