@@ -366,6 +366,18 @@ def test_residents_have_more_than_120_features_and_possible_proxies_are_for_revi
     )
 
 
+def test_nobody_has_a_row_among_residents_who_agreed_to_no_source(catalogue: dict[str, FeatureSet]) -> None:
+    """What the bank itself knows needs no consent in the register: it would give everybody a row, so it is a set apart."""
+    contracts = load_contracts()
+    demands = {
+        facts.table: contracts[facts.table].consent_kind
+        for facts in catalogue["resident_monthly"].facts.values()
+    }
+    assert len(demands) > 10 and set(demands.values()) == {"separate", "written"}
+    own = {contracts[facts.table].consent_kind for facts in catalogue["resident_bank"].facts.values()}
+    assert own == {"none"}
+
+
 def test_an_amount_is_held_against_a_figure(tmp_path: Path) -> None:
     entry = {
         **GOOD,
