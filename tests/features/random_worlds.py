@@ -85,7 +85,7 @@ class Row:
         paid = day + timedelta(days=late) if day is not None and late is not None else None
         return {
             "subject": self.subject,
-            "no": "abcdefgh"[self.key],
+            "no": "abcdefghijklmnop"[self.key],
             **chosen,
             "amt": amt,
             "tax": tax,
@@ -119,7 +119,7 @@ class Delivered:
 
 World = list[Delivered]
 
-_rows = st.builds(
+row_strategy = st.builds(
     Row,
     st.integers(0, KEYS - 1),
     st.sampled_from([None, None, None, *range(SUBJECTS)]),
@@ -131,7 +131,7 @@ _deliveries = st.builds(
     st.integers(0, MONTHS - 1),
     st.sampled_from(["supplement", "full"]),
     st.integers(1, 120),
-    st.lists(_rows, max_size=6).map(tuple),
+    st.lists(row_strategy, max_size=6).map(tuple),
     st.sampled_from([None, None, None, None, 1, 40]),
 )
 
