@@ -189,7 +189,8 @@ def tell_models(workplace, names: Sequence[str], month: Month, reporter: Reporte
         verdicts = [
             f"validation.findings_{verdict}" for verdict in ("pass", "warn", "fail", "unproven", "unmeasured")
         ]
-        validated.append([name, *(int(version.metrics.get(verdict, 0)) for verdict in verdicts)])
+        if set(verdicts) <= set(version.metrics):
+            validated.append([name, *(int(version.metrics[verdict]) for verdict in verdicts)])
         reporter.result.setdefault("models", {})[name] = {"ships": version.ships, "metrics": version.metrics}
     reporter.table("Models / 模型", ["model", "candidate", "AUC", ""], rows)
     reporter.table(
