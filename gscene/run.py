@@ -213,8 +213,8 @@ def tell_ineligible(workplace, month: Month, reporter: Reporter) -> None:  # typ
 
 
 def tell_models(workplace, names: Sequence[str], month: Month, reporter: Reporter) -> None:  # type: ignore[no-untyped-def]
-    """Discrimination of both candidates and which one ships."""
-    rows = []
+    """Discrimination of both candidates, which one ships, and how many findings of its validation have which verdict."""
+    rows, validated = [], []
     for name in names:
         with workplace.state.session() as session:
             version = session.scalars(
@@ -234,8 +234,16 @@ def tell_models(workplace, names: Sequence[str], month: Month, reporter: Reporte
                     "ships" if version.ships == candidate else "",
                 ]
             )
+        verdicts = [
+            f"validation.findings_{verdict}" for verdict in ("pass", "warn", "fail", "unproven", "unmeasured")
+        ]
+        if set(verdicts) <= set(version.metrics):
+            validated.append([name, *(int(version.metrics[verdict]) for verdict in verdicts)])
         reporter.result.setdefault("models", {})[name] = {"ships": version.ships, "metrics": version.metrics}
     reporter.table("Models / 模型", ["model", "candidate", "AUC", ""], rows)
+    reporter.table(
+        "Validation / 验证", ["model", "pass", "warn", "fail", "unproven", "not measured"], validated
+    )
 
 
 def _discrimination(candidate: str, metrics: dict[str, float]) -> str:

@@ -18,7 +18,7 @@ VALIDATION_NUMBERS = frozenset(
     f"validation.{name}"
     for name in (
         "discrimination.auc", "discrimination.ks", "calibration.observed_over_expected", "calibration.cox_slope",
-        "stability.score_psi", "stability.rank_correlation", "findings_warn", "findings_fail",
+        "stability.score_psi", "stability.rank_correlation", "findings_warn", "findings_fail", "findings_unproven",
     )
 )  # fmt: skip
 
@@ -72,7 +72,7 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
             )
             told |= table("sample", ["step", "rows"], list(trained.record.steps.items()))
             told |= numbers({name: value for name, value in metrics.items() if name in VALIDATION_NUMBERS})
-            header = ["validation / 验证", "pass", "warn", "fail", "not measured"]
+            header = ["validation / 验证", "pass", "warn", "fail", "unproven", "not measured"]
             told |= table("validation", header, findings_table(trained.record.findings))
             top = sorted(trained.record.features, key=lambda f: -f.iv)[:12]
             told |= bars(

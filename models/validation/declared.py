@@ -27,7 +27,8 @@ class Statistic(Definition):
     """One statistic and how it is judged.
 
     `judged_by` value, p_value, or interval: then a limit is missed only where the whole interval lies beyond it, so that a
-    miss is both proven and material. `better`: higher, lower, or inside a pair of limits. `warn` and `fail` None: never.
+    miss is both proven and material, and a pass needs an interval that doesn't reach the limit for a failure. `better`:
+    higher, lower, or inside a pair of limits. `warn` and `fail` None: never.
     """
 
     name: str = Field(pattern=r"^[a-z]+\.[a-z0-9_]+$")
@@ -67,6 +68,9 @@ class Statistic(Definition):
             return Verdict.FAIL
         if self.warn is not None and self._beyond(span, self.warn, chance):
             return Verdict.WARN
+        gravest = self.fail if self.fail is not None else self.warn
+        if gravest is not None and any(self._beyond((end, end), gravest, chance) for end in span):
+            return Verdict.UNPROVEN
         return Verdict.PASS
 
     def _span(

@@ -16,13 +16,16 @@ Cell = str | int | float | None
 
 
 class Verdict(StrEnum):
-    """`told`: no limit is declared. `unmeasured`: there is too little to measure it, which is never a pass."""
+    """`told`: no limit is declared. `unmeasured`: there is too little to measure it. `unproven`: the interval is so wide that it
+    reaches beyond the limit for a failure without lying there. Neither of the last two is ever a pass.
+    """
 
     PASS = "pass"
     WARN = "warn"
     FAIL = "fail"
     TOLD = "told"
     UNMEASURED = "unmeasured"
+    UNPROVEN = "unproven"
 
 
 VERDICT_WORDS = {
@@ -31,10 +34,11 @@ VERDICT_WORDS = {
     Verdict.FAIL: Bilingual(zh="未通过", en="FAIL"),
     Verdict.TOLD: Bilingual(zh="供参考", en="told"),
     Verdict.UNMEASURED: Bilingual(zh="无法衡量", en="not measured"),
+    Verdict.UNPROVEN: Bilingual(zh="未能证明", en="unproven"),
 }
 
 #: From the lightest to the gravest: a family is as good as its worst statistic.
-GRAVITY = (Verdict.TOLD, Verdict.PASS, Verdict.UNMEASURED, Verdict.WARN, Verdict.FAIL)
+GRAVITY = (Verdict.TOLD, Verdict.PASS, Verdict.UNMEASURED, Verdict.UNPROVEN, Verdict.WARN, Verdict.FAIL)
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,12 @@ def render_section(findings: Sequence[Finding]) -> str:
 
 
 def findings_table(findings: Sequence[Finding]) -> list[list[str]]:
-    """Family, pass, warn, fail, not measured: one row a family, for small pages such as Dagster's."""
+    """Family, pass, warn, fail, unproven, not measured: one row a family, for small pages such as Dagster's."""
     rows = []
     for name, title in declared().families.items():
         own = [each.verdict for each in findings if each.family == name]
         if own:
-            kinds = (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNMEASURED)
+            kinds = (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNPROVEN, Verdict.UNMEASURED)
             rows.append([f"{title.zh} {title.en}", *(str(own.count(kind)) for kind in kinds)])
     return rows
 

@@ -100,7 +100,7 @@ def test_only_validation_may_import_it() -> None:
                 named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if any(name.endswith("evaluation_vault") for name in named):
                     importers.add(file.relative_to(CHECKOUT).as_posix())
-    assert importers <= {"models/validation/monthly_validation.py", "models/monthly_training.py"}
+    assert importers == {"models/validation/surroundings.py"}
 
 
 def test_no_fact_or_table_names_a_vault() -> None:

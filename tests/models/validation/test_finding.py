@@ -29,7 +29,16 @@ def test_a_limit_is_never_below_what_chance_reaches(value: float, chance: float,
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.7, 0.95, "pass"), (0.7, 0.89, "warn"), (0.5, 0.79, "fail"), (1.11, 1.2, "warn"), (1.26, 2.0, "fail")],
+    [
+        (0.85, 0.95, "pass"),
+        (0.8, 1.25, "pass"),
+        (0.79, 1.0, "unproven"),
+        (1.0, 1.26, "unproven"),
+        (0.7, 0.89, "warn"),
+        (0.5, 0.79, "fail"),
+        (1.11, 1.2, "warn"),
+        (1.26, 2.0, "fail"),
+    ],
 )
 def test_an_interval_must_lie_beyond_the_band_as_a_whole(low: float, high: float, verdict: str) -> None:
     slope = statistic(judged_by="interval", better="inside", warn=[0.9, 1.1], fail=[0.8, 1.25])
@@ -39,7 +48,9 @@ def test_an_interval_must_lie_beyond_the_band_as_a_whole(low: float, high: float
 
 def test_higher_is_better_and_p_values() -> None:
     auc = statistic(judged_by="interval", better="higher", warn=0.65, fail=0.6)
-    assert [auc.verdict(0.6, Interval(0.5, high)) for high in (0.66, 0.64, 0.59)] == ["pass", "warn", "fail"]
+    told = [auc.verdict(0.6, Interval(0.5, high)) for high in (0.66, 0.64, 0.59)]
+    assert told == ["unproven", "warn", "fail"]
+    assert auc.verdict(0.7, Interval(0.61, 0.79)) == "pass"
     test = statistic(judged_by="p_value", better="higher", warn=0.05)
     assert [test.verdict(3.0, p_value=p) for p in (0.05, 0.049, 1e-9)] == ["pass", "warn", "warn"]
     assert statistic().verdict(1e9) == "told"

@@ -44,7 +44,7 @@ def test_twenty_equal_segments_seldom_warn() -> None:
         sample = calibrated(6_000, seed)
         codes = np.random.default_rng(seed).integers(0, 20, 6_000).astype(str)
         found = segment_findings(with_segments(sample, codes))
-        warned += any(each.verdict != "pass" for each in found)
+        warned += any(each.verdict in ("warn", "fail") for each in found)
     assert warned <= 4
 
 

@@ -66,7 +66,12 @@ def test_a_silent_unit_error_is_judged_and_a_loud_one_is_told() -> None:
     assert found.about in rows and rows[found.about][-1] == "silent"
     assert rows["tax_sales x100"][-1] == "silent" or found.note is not None
     assert found.value == max(row[2] for row in rows.values() if row[-1] == "silent")
+    # One feature at a time: the second is tried with the first as it was.
+    thousandfold = features.matrix.copy()
+    thousandfold[:, 3] *= 10_000
+    one = roc_auc_score(sample.outcome, sample.pd) - roc_auc_score(sample.outcome, scorer(thousandfold))
     loud = unit_error(scorer, features, sample.outcome, sample.pd)
+    assert {row[0]: row for row in loud.details[0].rows}["power_bill x10000"][2] == pytest.approx(one)
     assert {row[0]: row for row in loud.details[0].rows}["tax_sales x10000"][-1] == "alarm"
     assert unit_error(scorer, StressedFeatures(features.matrix, features.names), sample.outcome, pd).verdict == (
         "unmeasured"
