@@ -79,9 +79,9 @@ def score_monthly(
 
     For a marketing model `pd` is the probability of a response. GateRefused where the features are stale.
     """
+    version, signed = require_sign_off(state, settings, definition.name, as_of, clock)
     features = (feature_set.table, str(as_of))
     require_fresh_content(state, store, features, feature_recipe(feature_set, entitlements.contracts))
-    version, signed = require_sign_off(state, settings, definition.name, as_of, clock)
     require_trained_again(state, version, clock)
     bundle = tried_bundle(settings.home / version.bundle, signed.bundle_sha256)
     bundle = bundle.with_fast_trees() if signed.fast else bundle

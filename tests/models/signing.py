@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 from core.clock import FixedClock
+from core.errors import GateRefused, SignOffRefused
 from core.months import Month
 from core.settings import Settings
 from core.state import ModelVersion, StateDatabase
@@ -127,3 +131,12 @@ class SignedHome:
     def gate(self, as_of: Month = AS_OF) -> tuple[ModelVersion, SignOff]:
         """What scoring asks."""
         return require_sign_off(self.state, self.settings, NAME, as_of, self.clock)
+
+
+def refused(code: str, act: Callable[[], object]) -> SignOffRefused:
+    """The refusal of `act`, with this code and a remedy."""
+    with pytest.raises(SignOffRefused) as refusal:
+        act()
+    assert refusal.value.code == f"SIGN_OFF/{code}", refusal.value
+    assert refusal.value.remedy and isinstance(refusal.value, GateRefused)
+    return refusal.value
