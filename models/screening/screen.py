@@ -152,7 +152,7 @@ def _suspects(
 ) -> Sequence[Suspect]:
     """Suspects among the features that are strong enough to be any."""
     strong = [i for i, each in enumerate(told) if max(each.auc or 0.0, each.auc_gap or 0.0) >= SUSPICIOUS]
-    return suspects([told[i].name for i in strong], matrix[np.ix_(known, strong)], target) if strong else ()
+    return suspects([told[i].name for i in strong], matrix[known][:, strong], target) if strong else ()
 
 
 def _one(
