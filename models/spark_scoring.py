@@ -7,7 +7,7 @@ Java side: the Python workers read the files themselves, which Spark's own reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,7 +95,7 @@ def _scoring(
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """The function that each Python worker runs over its pieces of work."""
 
-    def scored(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def scored(pieces: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in pieces:
             for piece in batch.to_pylist():
                 bundle = verified_bundle(path, sha256)

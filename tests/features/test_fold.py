@@ -17,7 +17,8 @@ from core.errors import GsceneError
 from core.money import from_fen
 from core.months import Month
 from core.table_schema import Column, ColumnType, TableSchema
-from features.fact_definition import DaysBetween, FactDefinition
+from features.derived_columns import DaysBetween
+from features.fact_definition import FactDefinition
 from features.fold import KNOWN_AT, fold_month
 from sources.versions import KnownDelivery, Resolver, as_known
 from tests.features.bits import same_bits
