@@ -20,6 +20,11 @@ from sources.migration.tolerances import Tolerances
 #: Rows looked at for leaks: with 200 events among them the interval of a leaking feature lies well above the limit.
 ROWS = 50_000
 
+NO_RANK = Bilingual(
+    zh="分数在这些行上不能区分好坏（或完全区分），无法判断。",
+    en="On these rows the score doesn't rank the outcomes, or separates them: flips can't be told.",
+)
+
 #: Events and non-events from which a feature can be accused.
 LEAST_EVENTS = 20
 
@@ -58,7 +63,8 @@ def suspect_features(sample: ScoredSample, matrix: np.ndarray, names: Sequence[s
     """Number of features that alone (value, or being missing) rank the outcome with a whole 99 % interval above 0.85.
 
     See `models.screening.leak_probe`. Why beside importance: a leak may be shared by two features and look small in each. With
-    fewer than LEAST_EVENTS of either outcome nothing is said: DeLong's interval has no width where a feature happens to separate them.
+    fewer than LEAST_EVENTS of either outcome nothing is said: DeLong's interval has no width where a feature happens to
+    separate them.
     """
     if not sample.both:
         return unmeasured("leakage.suspect_features", ONE_OUTCOME, len(sample))
@@ -105,7 +111,7 @@ def flipped_labels(sample: ScoredSample, reference_pd: np.ndarray) -> Finding:
     believed = reference_pd if one is sample else reference_pd[_rows_of(sample, one)]
     fit = fit_flips(log_odds_of(believed), one.outcome) if one.both else None
     if fit is None:
-        return unmeasured("leakage.flipped_labels", ONE_OUTCOME, len(one), one.events)
+        return unmeasured("leakage.flipped_labels", NO_RANK, len(one), one.events)
     return judge(
         "leakage.flipped_labels",
         fit.share,
