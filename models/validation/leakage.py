@@ -20,6 +20,14 @@ from sources.migration.tolerances import Tolerances
 #: Rows looked at for leaks: with 200 events among them the interval of a leaking feature lies well above the limit.
 ROWS = 50_000
 
+NO_RANK = Bilingual(
+    zh="分数在这些行上不能区分好坏（或完全区分），无法判断。",
+    en="On these rows the score doesn't rank the outcomes, or separates them: flips can't be told.",
+)
+
+#: Events and non-events from which a feature can be accused.
+LEAST_EVENTS = 20
+
 #: Parts of names that tell of the outcome or of what the bank did after it.
 AFTER_THE_FACT = (
     "dpd",
@@ -54,7 +62,9 @@ def leakage_findings(
 def suspect_features(sample: ScoredSample, matrix: np.ndarray, names: Sequence[str]) -> Finding:
     """Number of features that alone (value, or being missing) rank the outcome with a whole 99 % interval above 0.85.
 
-    See `models.screening.leak_probe`. Why beside importance: a leak may be shared by two features and look small in each.
+    See `models.screening.leak_probe`. Why beside importance: a leak may be shared by two features and look small in each. With
+    fewer than LEAST_EVENTS of either outcome nothing is said: DeLong's interval has no width where a feature happens to
+    separate them.
     """
     if not sample.both:
         return unmeasured("leakage.suspect_features", ONE_OUTCOME, len(sample))
@@ -62,6 +72,9 @@ def suspect_features(sample: ScoredSample, matrix: np.ndarray, names: Sequence[s
     target = sample.outcome[::step]
     if target.min() == target.max():
         return unmeasured("leakage.suspect_features", ONE_OUTCOME, len(target))
+    if min(int(target.sum()), int((target == 0).sum())) < LEAST_EVENTS:
+        few = Bilingual(zh=f"好或坏不足 {LEAST_EVENTS} 个。", en=f"Fewer than {LEAST_EVENTS} of one outcome.")
+        return unmeasured("leakage.suspect_features", few, len(target), int(target.sum()))
     told = suspects(list(names), matrix[::step], target)
     rows = tuple((each.feature, each.by, each.auc, each.low) for each in told)
     return judge(
@@ -98,7 +111,7 @@ def flipped_labels(sample: ScoredSample, reference_pd: np.ndarray) -> Finding:
     believed = reference_pd if one is sample else reference_pd[_rows_of(sample, one)]
     fit = fit_flips(log_odds_of(believed), one.outcome) if one.both else None
     if fit is None:
-        return unmeasured("leakage.flipped_labels", ONE_OUTCOME, len(one), one.events)
+        return unmeasured("leakage.flipped_labels", NO_RANK, len(one), one.events)
     return judge(
         "leakage.flipped_labels",
         fit.share,

@@ -194,7 +194,7 @@ def test_every_training_was_validated(province: Province) -> None:
     for file in files:
         plain = json.loads(file.read_text(encoding="utf-8"))
         found = {each["name"]: each for each in plain["findings"]}
-        assert found["leakage.suspect_features"]["verdict"] == "pass"
+        assert found["leakage.suspect_features"]["verdict"] in ("pass", "unmeasured")
         assert found["sensitivity.monotonicity"]["verdict"] in ("pass", "unmeasured")
         assert found["fairness.approval_ratio"]["verdict"] == "unmeasured"
         assert {each["about"] for each in plain["findings"] if each["name"] == "segments.auc_loss"} >= {

@@ -13,7 +13,7 @@ from models.validation.leakage import (
     suspect_names,
 )
 from models.validation.scored_sample import ScoredSample, log_odds_of
-from tests.models.validation.worlds import NAMES, calibrated, panel
+from tests.models.validation.worlds import NAMES, calibrated, panel, scored
 
 
 def flipped(sample: ScoredSample, rows: np.ndarray) -> ScoredSample:
@@ -33,6 +33,13 @@ def test_a_planted_leak_is_named_and_honest_features_are_not() -> None:
     planted = np.column_stack([features.matrix, leak])
     found = suspect_features(sample, planted, [*NAMES, "account_state_cd"])
     assert (found.value, found.about, found.verdict) == (1.0, "account_state_cd", "fail")
+
+
+def test_a_handful_of_events_accuses_no_feature() -> None:
+    """Three bads that one feature happens to separate: its interval has no width, and still nobody is accused."""
+    sample = scored(np.full(100, 0.1), np.arange(100) < 3)
+    separating = np.where(np.arange(100) < 3, 1.0, 0.0)[:, None]
+    assert suspect_features(sample, separating, ["a"]).verdict == "unmeasured"
 
 
 def test_names_from_after_the_outcome() -> None:

@@ -40,10 +40,13 @@ def test_a_right_model_fails_nothing_but_what_its_world_has() -> None:
 
 
 def test_findings_stand_in_the_order_of_the_report() -> None:
+    """Two kinds of segments: their losses of AUC come first, then their ratios."""
     sample, evidence = everything(300)
+    both = replace(sample, segments={**sample.segments, "half": (sample.subject_no % 2).astype(str)})
     order = [each.name for each in declared().statistics]
-    told = [each.name for each in validate(sample, evidence)]
+    told = [each.name for each in validate(both, evidence)]
     assert told == sorted(told, key=order.index)
+    assert told.count("segments.auc_loss") == 2
 
 
 def test_the_same_arguments_give_the_same_bytes_and_rows_may_come_in_any_order() -> None:
