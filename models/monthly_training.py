@@ -12,7 +12,7 @@ from core import audit
 from core.clock import Clock
 from core.definition_file import Bilingual
 from core.derivation import require_fresh_content
-from core.errors import GsceneError
+from core.errors import GsceneError, SignOffRefused
 from core.months import Month
 from core.progress import Progress
 from core.purpose import Purpose
@@ -40,7 +40,7 @@ from models.outbox import put_training, sync
 from models.registry import LedgerEntry, training_entry
 from models.report import write_report
 from models.sample import build_sample
-from models.sign_off import NOT_APPROVED
+from models.sign_off import NOT_APPROVED, version_to_score
 from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
 from models.validation.of_training import validate_training
@@ -156,8 +156,13 @@ def _barred(usable: UsableFeatures) -> dict[str, int]:
     }
 
 
-def latest_version(state: StateDatabase, name: str, by: Month) -> ModelVersion:
-    """The newest recorded training of a model up to a month; GsceneError where there is none."""
+def champion_or_newest(state: StateDatabase, name: str, by: Month) -> ModelVersion:
+    """The version that is live for a month, else the newest training up to it; GsceneError where there is none."""
+    with state.session() as session:
+        try:
+            return version_to_score(session, name, by)
+        except SignOffRefused:
+            pass
     query = (
         select(ModelVersion)
         .where(ModelVersion.name == name, ModelVersion.training_month <= str(by))

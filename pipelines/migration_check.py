@@ -34,7 +34,7 @@ from leads.monthly_list import UNTESTED_PROPENSITY
 from leads.policy import LeadPolicy, load_policies
 from models.artefact import load_bundle
 from models.definition import ModelDefinition
-from models.monthly_training import latest_version
+from models.monthly_training import champion_or_newest
 from models.score_parity import no_champion, score_parity
 from models.scoring import score
 from pipelines.build import LISTS
@@ -237,9 +237,10 @@ class Parity:
         return found
 
     def _scored(self, model: ModelDefinition, features: pd.DataFrame) -> pd.DataFrame | None:
-        """Scores of the champion: its newest version; None where none was trained."""
+        """Scores of the champion, or of the newest version where none is live yet; None where none was trained. They are compared
+        and forgotten, never published, so nobody's sign-off is asked for."""
         try:
-            version = latest_version(self.workplace.state, model.name, self.definition.cut_over_month)
+            version = champion_or_newest(self.workplace.state, model.name, self.definition.cut_over_month)
         except GsceneError:
             return None
         self.inputs[f"models/{model.name}"] = version.bundle_sha256

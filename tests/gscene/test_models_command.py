@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from core.state import StateDatabase
 from models.training_record import TrainingRecord
 from tests.gscene.command import gscene
 from tests.models.signing import NAME, SignedHome
@@ -141,4 +140,9 @@ def test_a_demos_approval_is_marked_in_the_list(tmp_path: Path, capsys: Capture)
     (home.home / "gscene.yaml").write_text("sign_off: required\n")
     line = gscene(capsys, "models", "list", "--home", home.home, "--json").json["models"][0]
     assert line["holds"] == "SIGN_OFF/AUTOMATIC"
-    assert isinstance(home.state, StateDatabase)
+
+
+def test_a_home_in_use_is_made_a_demo_by_no_command(home: SignedHome, capsys: Capture) -> None:
+    said = gscene(capsys, "run", "--demo", "--home", home.home)
+    assert said.code == 1 and "in use and no demo" in said.err and "gscene models" in said.err
+    assert not home.settings.demo

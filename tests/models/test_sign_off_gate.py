@@ -14,6 +14,7 @@ from core.errors import GsceneError
 from core.model_state import ModelChange
 from core.state import ModelVersion
 from models.demo_sign_off import mark_as_demo, sign_automatically
+from models.monthly_training import champion_or_newest
 from models.promotion_key import create_key, load_promotion_key, revoke_key
 from models.signing_desk import SigningDesk
 from tests.models.signing import AS_OF, NAME, NOW, WHY, SignedHome, refused
@@ -197,3 +198,13 @@ def test_the_fast_scorer_is_signed_for_only_where_it_agrees(home: SignedHome) ->
     _, signed = home.gate()
     assert signed.fast == (trained().ships == "lightgbm")
     assert signed.expires_at > NOW + timedelta(days=364)
+
+
+def test_what_is_compared_but_never_published_takes_the_champion_else_the_newest(home: SignedHome) -> None:
+    champion, _ = home.gate()
+    home.train("2026-09")
+    assert champion_or_newest(home.state, NAME, AS_OF).model_no == champion.model_no
+    home.desk.retire(champion, "Risk Head", WHY)
+    assert champion_or_newest(home.state, NAME, AS_OF).training_month == "2026-09"
+    with pytest.raises(GsceneError, match="has not been trained"):
+        champion_or_newest(home.state, "no_such", AS_OF)
