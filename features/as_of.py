@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +37,13 @@ def features_at(
     chunk: int = CHUNK,
     consents: Mapping[Month, ConsentMask] | None = None,
     ineligible: Ineligible | None = None,
+    known_at: datetime | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (NaN = missing).
 
     Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
     blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
-    `ineligible` counts whom.
+    `ineligible` counts whom. `known_at` (aware) takes the place of every month's own cutoff.
     """
     # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
     # the time), malloc keeps them.
@@ -64,7 +66,7 @@ def features_at(
             for name, source in sources.items()
         }
         for month in as_of:
-            cutoff = moment(knowledge_cutoff(month, cutoff_days))
+            cutoff = moment(known_at or knowledge_cutoff(month, cutoff_days))
             mask = None if consents is None else consents[month]
             yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, ineligible)
 

@@ -59,7 +59,7 @@ def build_features(
 ) -> FeaturesBuilt:
     """Compute and store one as-of month, as consents known at its cutoff allow; GateRefused when facts lag behind the raw months
     they stand on or a register isn't vouched for."""
-    inputs = _facts_in_step(store, state, feature_set, as_of)
+    inputs = facts_in_step(store, state, feature_set, as_of)
     entitlement = entitlements.as_known_then(as_of)
     ineligible = Ineligible()
     mask = stored_mask(feature_set, entitlement, as_of)
@@ -162,7 +162,7 @@ def _allowed(
     return frame[some].set_index(["subject_no", "as_of"]).sort_index()
 
 
-def _facts_in_step(
+def facts_in_step(
     store: TableStore, state: StateDatabase, feature_set: FeatureSet, as_of: Month
 ) -> list[Partition]:
     """Fact partitions within the look-back; GateRefused for one that isn't folded from the raw month as it is now."""

@@ -12,6 +12,7 @@ from core.clock import SystemClock
 from core.errors import ExitCode, GateRefused, GsceneError
 from core.months import Month
 from gscene.console import Reporter
+from gscene.features_as_known import as_known
 from gscene.options import MonthType, home_option, json_option
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def features() -> None:
       gscene features list --set resident_monthly --purpose marketing
       gscene features explain si_longest_gap_12m
       gscene features lineage vat_sales_yoy_3m
+      gscene features as-known --set enterprise_monthly --as-of 2026-08 --as-known-at 2026-10-31
     """
 
 
@@ -280,3 +282,6 @@ def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_j
 
 def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+features.add_command(as_known)
