@@ -123,7 +123,10 @@ class Cluster:
         return next((name for name, process in self._processes.items() if process.poll() is not None), None)
 
     def stop(self) -> None:
-        """End both with their executors, and forget the secret and what they wrote beside logs."""
+        """End both with their executors, forget the secret and what they wrote beside logs; nothing where nothing was started,
+        as another cluster of this home may be up."""
+        if not self._processes:
+            return
         for process in reversed(self._processes.values()):
             _end(process.pid, lambda process=process: process.poll() is None)
         _forget(self.place)

@@ -62,11 +62,12 @@ def screening_asset(feature_set: FeatureSet, model: ModelDefinition | None) -> d
             )  # fmt: skip
             written = write_screening(told, feature_set, workplace.settings.out / "reports")
             shown = numbers(told.figures)
-            strongest = sorted(told.features, key=lambda each: -(each.iv or 0.0))[:SHOWN]
-            if any(each.iv is not None for each in strongest):
-                shown |= bars(
-                    "information value", [f.name for f in strongest], [f.iv or 0.0 for f in strongest]
-                )
+            if told.outcomes:
+                title, drawn = "information value", [(f.iv or 0.0, f.name) for f in told.features]
+            else:
+                title, drawn = "missing share", [(f.missing[str(month)], f.name) for f in told.features]
+            drawn = sorted(drawn, reverse=True)[:SHOWN]
+            shown |= bars(title, [name for _, name in drawn], [value for value, _ in drawn])
             if told.suspects:
                 rows = [[s.feature, s.by, s.auc] for s in told.suspects[:SHOWN]]
                 shown |= table("suspected leaks", ["feature", "by its", "AUC"], rows)

@@ -38,7 +38,10 @@ def test_every_invoice_feature_is_the_same_on_spark(shared_data: Path, tmp_path:
     feature_set = load_catalogue(load_all_facts(schemas), schemas)["enterprise_invoice"]
     home = Home(tmp_path / "home")
     home.take_in(
-        collect(part_of(shared_data / "sme_invoices", tmp_path / "sme", map(str, MONTHS)), tmp_path / "inbox")
+        collect(
+            part_of(shared_data / "sme_invoices", tmp_path / "sme", [str(month) for month in MONTHS]),
+            tmp_path / "inbox",
+        )
     )
     for definition in feature_set.facts.values():
         schema = schemas[definition.table]
