@@ -1,6 +1,7 @@
 """The obvious way: one SQL GROUP BY over the raw rows, in DuckDB, generated from the same catalogue.
 
-Formulas that plain SQL aggregates can't say (longest_gap, longest_run) are left out: the baseline does a little less work.
+Formulas that plain SQL aggregates can't say (runs and steps from month to month) and features across sources are left out: the
+baseline does a little less work.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ from core.table_schema import ColumnType, TableSchema
 from core.table_store import TableStore
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import Comparison, FactDefinition, Measure
+from features.parameters import load_parameters
 
-LEFT_OUT = {"longest_gap", "longest_run"}
+LEFT_OUT = {"longest_gap", "longest_run", "current_run", "rises", "falls", "changes", "held"}
+
+
+def comparable(feature: Feature) -> bool:
+    """Whether the baseline gives this feature too: one source, and a formula that SQL can say."""
+    return feature.formula not in LEFT_OUT and feature.over_facts == feature.facts
 
 
 def query(
@@ -32,7 +39,7 @@ def query(
     first = as_of.plus(1 - feature_set.months_back)
     parts, joins, columns = [], [], []
     for name, facts in feature_set.facts.items():
-        features = [f for f in feature_set.features if f.facts == name and f.formula not in LEFT_OUT]
+        features = [f for f in feature_set.features if f.facts == name and comparable(f)]
         features = [f for f in features if names is None or f.name in names]
         files = store.files(facts.raw_table, [str(first.plus(i)) for i in range(feature_set.months_back)])
         if not features or not files:
@@ -86,6 +93,7 @@ def _measure(facts: FactDefinition, schema: TableSchema, measure: Measure) -> st
         "sum": f"coalesce(sum({column}){where}, 0)",
         "max": f"max({column}){where}",
         "min": f"min({column}){where}",
+        "identity": f"min({column}){where}",
         "distinct": f"count(DISTINCT {column}){where}",
     }
     return spelled[measure.agg]
@@ -145,7 +153,11 @@ def _feature(f: Feature) -> str:
         f" / nullif(abs(arg_max({m}, k) {here}), 0) END",
         "ratio_previous": f"{total} / nullif(sum({m}) {before}, 0)",
         "year_on_year": f"{total} / nullif(sum({m}) {year_before}, 0)",
+        "last_of_peak": f"arg_min({m}, k) {here} / nullif(max({m}) {inside}, 0)",
+        "level_change": f"CASE WHEN {n} > 1 THEN arg_min({m}, k) {here} - arg_max({m}, k) {here} END",
+        "peak_share": f"max({m}) {inside} / nullif({total}, 0)",
         "share_of": f"{total} / nullif(sum({f.over}) {inside}, 0)",
     }
     # Amounts are decimal yuan here, fen in our facts: the scale that turns fen into yuan has nothing to do.
-    return spelled[f.formula]
+    figure = "" if f.per is None else f" / {load_parameters()[f.per].value}"
+    return spelled[f.formula] + figure

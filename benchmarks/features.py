@@ -74,13 +74,15 @@ def definitions() -> tuple[FeatureSet, dict[str, TableSchema]]:
     """The shipped resident features that stand on the world's tables, with the schemas of their contracts."""
     schemas = {name: contract.schema() for name, contract in load_contracts().items()}
     shipped = load_catalogue(load_all_facts(schemas), schemas)["resident_monthly"]
-    features = tuple(feature for feature in shipped.features if feature.facts in TABLES)
+    features = tuple(
+        feature for feature in shipped.features if {feature.facts, feature.over_facts} <= set(TABLES)
+    )
     facts = {name: definition for name, definition in shipped.facts.items() if name in TABLES}
     return FeatureSet(shipped.name, shipped.subject, shipped.title, features, facts), schemas
 
 
 def _comparable(feature_set: FeatureSet) -> list[str]:
-    return [f.name for f in feature_set.features if f.formula not in duckdb_baseline.LEFT_OUT]
+    return [f.name for f in feature_set.features if duckdb_baseline.comparable(f)]
 
 
 def _ledger(month: Month) -> dict[int, KnownDelivery]:

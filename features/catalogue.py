@@ -20,7 +20,8 @@ from core.subject import SubjectKind
 from core.table_schema import TableSchema
 from features.fact_definition import FactDefinition
 from features.feature_entry import ADVERSE_YEARS, FeatureEntry, FeatureFile
-from features.windows import DIMENSIONLESS, EXTRA_MONTHS, PRESENCE
+from features.parameters import load_parameters
+from features.windows import DIMENSIONLESS, EXTRA_MONTHS, OF_IDENTITY, PRESENCE
 
 FOLDER = Path(__file__).parent / "catalogue"
 
@@ -63,6 +64,7 @@ class Feature:
     ageing: int | None = None
     section: Bilingual | None = None
     entry: FeatureEntry | None = None
+    per: str | None = None
 
     @property
     def sides(self) -> tuple[tuple[str, str], ...]:
@@ -229,6 +231,12 @@ def _check(
             raise _refuse(path, position, f"{entry.name}: the facts {name} have no measure {measure}")
         if entry.formula in PRESENCE and definition.measures[measure].agg != "count":
             raise _refuse(path, position, f"{entry.name}: {entry.formula} takes a count of records")
+        if (entry.formula in OF_IDENTITY) != (definition.measures[measure].agg == "identity"):
+            raise _refuse(
+                path,
+                position,
+                f"{entry.name}: {', '.join(sorted(OF_IDENTITY))} take an identity, and only they",
+            )
         columns = definition.columns_of(measure)
         protected = [column for column in columns if any(word in column for word in PROTECTED)]
         if protected:
@@ -241,7 +249,24 @@ def _check(
                 position,
                 f"{entry.name} claims the purpose {words}, which its source columns don't allow",
             )
+    if entry.per is not None:
+        _check_per(
+            path,
+            position,
+            entry,
+            facts[entry.facts].is_money(entry.measure, schemas[facts[entry.facts].table]),
+        )
     _check_ageing(path, position, entry, facts)
+
+
+def _check_per(path: Path, position: int, entry: FeatureEntry, money: bool) -> None:
+    """Only an amount can be held against a figure, and only against one that there is."""
+    if entry.per not in load_parameters():
+        raise _refuse(path, position, f"{entry.name}: there is no parameter {entry.per}")
+    if not money or entry.over is not None or entry.formula in DIMENSIONLESS:
+        raise _refuse(
+            path, position, f"{entry.name}: `per` divides an amount, which {entry.formula} doesn't give"
+        )
 
 
 def _check_ageing(path: Path, position: int, entry: FeatureEntry, facts: dict[str, FactDefinition]) -> None:
@@ -294,15 +319,19 @@ def _expand(
             ageing=entry.years,
             section=section,
             entry=entry,
+            per=entry.per,
         )
         for window in entry.windows
     ]
 
 
 def _scale(entry: FeatureEntry, money: list[bool]) -> float:
-    """Facts keep amounts in fen, features give yuan: 0.01 for an amount, 100 for something per amount, else 1."""
+    """Facts keep amounts in fen, features give yuan: 0.01 for an amount (divided by what it is held against), 100 for something
+    per amount, else 1."""
     if entry.formula in DIMENSIONLESS:
         return 1.0
+    if entry.per is not None:
+        return 0.01 / load_parameters()[entry.per].value
     if entry.formula == "share_of":
         return (0.01 if money[0] else 1.0) / (0.01 if money[1] else 1.0)
     return 0.01 if money[0] else 1.0

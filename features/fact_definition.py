@@ -19,7 +19,9 @@ from core.table_schema import ColumnType, TableSchema
 
 FOLDER = Path(__file__).parent / "facts"
 
-Aggregation = Literal["count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank"]
+Aggregation = Literal[
+    "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank", "identity"
+]  # fmt: skip
 
 #: In `derive`, the last day of the month that the rows are filed under: how old something was at that month's end.
 PERIOD_END = "period_end"
@@ -34,6 +36,7 @@ _NEEDS_COLUMN = {
     "hhi",
     "max_gap",
     "code_rank",
+    "identity",
 }
 
 
@@ -57,7 +60,8 @@ Condition = Annotated[bool | str | list[str] | Comparison, Field(union_mode="lef
 
 
 class DaysBetween(Definition):
-    """A derived column: whole days from one date to another; missing where either is. Either may be `period_end`."""
+    """A derived column: whole days from one date to another; missing where either is. Either may be `period_end`, or a moment:
+    its day in China counts."""
 
     days_from: str
     to: str
@@ -99,7 +103,8 @@ class Measure(Definition):
     `distinct`: different values of `column`; `top_share`: share of the `top` largest values of `column` in the sum of `by`;
     `hhi`: Herfindahl index of the same shares; `max_gap`: longest stretch of days between two dates in `column`;
     `code_rank`: position (0, 1, ...) of the code among `ranks`, the worst of the month. Ranks run
-    from best to worst.
+    from best to worst. `identity`: the pseudonym in `column` as a number (`features.identity_number`), the least
+    of the month's, which stays the same while that one stays; missing where there is none.
 
     `adverse`: `month` where the row tells of something bad in its own month (a balance in arrears, a bill paid late), or the
     dates by which an event grows old.
@@ -192,7 +197,7 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
     known = {column.name for column in schema.columns}
     for name, derived in definition.derive.items():
         for column in {derived.days_from, derived.to} - {PERIOD_END}:
-            if column not in known or schema.column(column).type is not ColumnType.DATE:
+            if column not in known or schema.column(column).type not in (ColumnType.DATE, ColumnType.TIME):
                 raise _refuse(
                     path,
                     f"derive.{name} needs date columns; {column} isn't one",
@@ -200,6 +205,11 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
                     name,
                 )
     for name, measure in definition.measures.items():
+        if measure.agg == "identity" and measure.column in known:
+            if schema.column(measure.column).type is not ColumnType.SUBJECT:
+                raise _refuse(
+                    path, f"measure {name} needs a pseudonym; {measure.column} isn't one", "measures", name
+                )
         for column in measure.adverse.columns if measure.adverse is not None else ():
             if column in known and schema.column(column).type is not ColumnType.DATE:
                 raise _refuse(

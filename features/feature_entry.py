@@ -26,7 +26,8 @@ class FeatureEntry(Definition):
     """One entry of a feature set; `{w}` in name and texts stands for each window in months.
 
     `ageing`: years after which an adverse event no longer counts, at most five; `none` where nothing behind it is adverse.
-    `fairness_why` says why a feature isn't of the class `none`.
+    `fairness_why` says why a feature isn't of the class `none`. `per` names a figure of `features/parameters.yaml` that an
+    amount is divided by.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_{}]*$")
@@ -36,6 +37,7 @@ class FeatureEntry(Definition):
     windows: list[int] = Field(min_length=1)
     over: str | None = None
     over_facts: str | None = None
+    per: str | None = None
     unit: str
     purposes: list[Purpose] = Field(min_length=1)
     risk: Literal[-1, 0, 1]

@@ -18,6 +18,7 @@ from core.months import Month
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import CHUNK
 from features.fact_definition import PERIOD_END, Adverse, Comparison, Condition, FactDefinition, Measure
+from features.identity_number import identity_numbers
 from sources.versions import Resolver
 
 #: Quantities (kWh, m3) are added up in ten-thousandths, as integers: a float sum would depend on the order of rows.
@@ -25,6 +26,9 @@ QUANTITY_PARTS = 10_000
 
 #: Whole numbers up to here are exact in float64: 90 trillion yuan in fen.
 _EXACT = 2**53
+
+#: China is eight hours ahead of UTC, in summer too.
+_CHINA_MICROSECONDS, _DAY_MICROSECONDS = 8 * 3_600_000_000, 24 * 3_600_000_000
 
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
@@ -214,6 +218,15 @@ class _Fold:
     def _min(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         return self._extreme(measure, keep, np.minimum, +1)
 
+    def _identity(self, measure: Measure, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        codes, texts = self._encoded(measure.column or "")
+        use = codes >= 0 if keep is None else keep & (codes >= 0)
+        # The place behind the last text stands for rows that don't count: greater than any identity.
+        numbers = np.append(identity_numbers(texts), np.iinfo(np.int64).max)
+        found = np.minimum.reduceat(numbers[np.where(use, codes, -1)], self.starts)
+        none = ~np.logical_or.reduceat(use, self.starts)
+        return np.where(none, 0, found), none
+
     def _extreme(
         self, measure: Measure, keep: np.ndarray | None, pick: np.ufunc, sign: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -309,8 +322,8 @@ class _Fold:
     def _read(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         derived = self.definition.derive.get(name)
         if derived is not None:
-            start, no_start = self._values(derived.days_from)
-            end, no_end = self._values(derived.to)
+            start, no_start = self._days(derived.days_from)
+            end, no_end = self._days(derived.to)
             return end - start, no_start | no_end
         if name == PERIOD_END:
             last_day = np.datetime64(self.shape.last_month.last_day).astype(np.int64)
@@ -325,6 +338,14 @@ class _Fold:
         if kind is ColumnType.FLOAT:
             return pc.fill_null(column, 0.0).to_numpy(), missing
         return pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), missing
+
+    def _days(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Dates, or the days in China of moments, as days since 1970, and their missing flags."""
+        if name == PERIOD_END or self.schema.column(name).type is not ColumnType.TIME:
+            return self._values(name)
+        moments = self.rows.column(name)
+        china = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() + _CHINA_MICROSECONDS
+        return china // _DAY_MICROSECONDS, moments.is_null().to_numpy()
 
     def _where(self, measure: Measure) -> np.ndarray | None:
         mask: np.ndarray | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from features.identity_number import KEY_SPAN
 from features.windows import DROP, FLAT
 
 
@@ -155,6 +156,27 @@ def _co_movement(x: str, y: str, months: int) -> str:
     return f"IF(size({both}) < 6, NULL, aggregate({both}, {start}, {step}, {found}))"
 
 
+def _identity_changes(x: str, months: int) -> str:
+    """Places (among all months) of records whose identity differs from the record before under the same key."""
+    step = (
+        f"(a, t) -> IF({x}[t] IS NULL, a, named_struct('before', {x}[t], 'places', "
+        f"IF({x}[t] <> a.before AND floor({x}[t] / {KEY_SPAN}D) = floor(a.before / {KEY_SPAN}D), "
+        "array_append(a.places, t), a.places)))"
+    )
+    start = "named_struct('before', CAST(NULL AS DOUBLE), 'places', CAST(array() AS array<int>))"
+    return f"aggregate(sequence(0, {months - 1}), {start}, {step}, a -> a.places)"
+
+
+def _changes(x: str, months: int) -> str:
+    return f"IF(size({_there(x)}) = 0, NULL, double(size({_identity_changes(x, months)})))"
+
+
+def _held(x: str, months: int) -> str:
+    when = _when(x, months)
+    first = f"coalesce(array_max({_identity_changes(x, months)}), array_min({when}))"
+    return f"IF(size({when}) = 0, NULL, double(array_max({when}) - {first} + 1))"
+
+
 _OF_TWO: dict[str, Callable[[str, str, int], str]] = {
     "share_of": lambda x, y, _: _divide(_sum(x), _sum(y)),
     "months_below": _months_below,
@@ -190,4 +212,7 @@ _FORMULAS: dict[str, Callable[[str, int], str]] = {
     "peak_share": lambda x, _: _divide(f"array_max({x})", _sum(x)),
     "worst_on_year": lambda x, months: f"array_min({_on_year(x, months)})",
     "down_on_year": _down_on_year,
+    "last_of_peak": lambda x, _: _divide(f"try_element_at({_there(x)}, -1)", f"array_max({x})"),
+    "changes": _changes,
+    "held": _held,
 }

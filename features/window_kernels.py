@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from features.identity_number import KEY_SPAN
 from features.windows import DROP
 
 _NAN = np.nan
@@ -365,6 +366,52 @@ def down_on_year(x):  # type: ignore[no-untyped-def]
     return out
 
 
+@compiled
+def last_of_peak(x):  # type: ignore[no-untyped-def]
+    """The latest record as a share of the greatest; missing where the greatest is 0 or there is no record."""
+    return divide(last(x), maximum(x))
+
+
+@compiled
+def _identities(x):  # type: ignore[no-untyped-def]
+    """How often the identity became another, and the month from which the latest has stood (-1: no record).
+
+    Identities under two keys (`features.identity_number`) can't be compared: a change of key is no change.
+    """
+    months, subjects = x.shape
+    before, changed, since = np.full(subjects, _NAN), np.zeros(subjects), np.full(subjects, -1.0)
+    for m in range(months):
+        for j in range(subjects):
+            v = x[m, j]
+            there = v == v
+            other = v != before[j] and np.floor(v / KEY_SPAN) == np.floor(before[j] / KEY_SPAN)
+            changed[j] += 1.0 if other else 0.0
+            since[j] = float(m) if other or (there and since[j] < 0.0) else since[j]
+            before[j] = v if there else before[j]
+    return changed, since
+
+
+@compiled
+def changes(x):  # type: ignore[no-untyped-def]
+    """How often the identity became another; missing where there is no record."""
+    out, since = _identities(x)
+    for j in range(len(out)):
+        out[j] = out[j] if since[j] >= 0.0 else _NAN
+    return out
+
+
+@compiled
+def held(x):  # type: ignore[no-untyped-def]
+    """Months from the first record of the latest identity to its last record, both included; missing where there is no record."""
+    months, subjects = x.shape
+    _, since = _identities(x)
+    out = np.full(subjects, _NAN)
+    for m in range(months):
+        for j in range(subjects):
+            out[j] = float(m) - since[j] + 1.0 if x[m, j] == x[m, j] else out[j]
+    return out
+
+
 #: The formulas of one measure.
 KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sum": total,
@@ -393,4 +440,7 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "peak_share": peak_share,
     "worst_on_year": worst_on_year,
     "down_on_year": down_on_year,
+    "last_of_peak": last_of_peak,
+    "changes": changes,
+    "held": held,
 }

@@ -35,6 +35,9 @@ Formula = Literal[
     "peak_share",
     "worst_on_year",
     "down_on_year",
+    "last_of_peak",
+    "changes",
+    "held",
     "share_of",
     "months_below",
     "co_movement",
@@ -45,6 +48,9 @@ FORMULAS: tuple[str, ...] = get_args(Formula)
 #: Formulas of two measures, `measure` and `over`.
 OF_TWO = frozenset({"share_of", "months_below", "co_movement"})
 
+#: Formulas of identities, and the only ones that an identity may be put into.
+OF_IDENTITY = frozenset({"changes", "held"})
+
 #: Formulas that tell no more than that a record exists; a contract may ask less consent for that (domain rule L9).
 PRESENCE = frozenset({"any_positive"})
 
@@ -54,6 +60,7 @@ DIMENSIONLESS = frozenset(
         "cv", "slope", "records", "positive", "positive_share", "any_positive", "longest_gap", "longest_run",
         "since_positive", "since_record", "change", "ratio_previous", "year_on_year", "rises", "falls", "current_run",
         "peak_share", "worst_on_year", "down_on_year", "months_below", "co_movement",
+        "last_of_peak", "changes", "held",
     }
 )  # fmt: skip
 

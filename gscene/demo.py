@@ -71,6 +71,8 @@ def demo(
             seed=seed,
             firm_records=True,
             faults=chosen_faults(faults),
+            housing_fund=True,
+            city_scenes=True,
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None

@@ -215,6 +215,7 @@ def _told(feature: Feature) -> dict[str, object]:
         "fairness_why_en": feature.fairness_why.en if feature.fairness_why else "",
         "ageing_years": feature.ageing if feature.ageing is not None else "-",
         "phrase": feature.phrase,
+        "held_against": feature.per or "-",
     }
 
 

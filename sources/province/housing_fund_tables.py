@@ -6,17 +6,14 @@ import numpy as np
 
 from core.months import Month
 from core.subject import SubjectKind
+from sources.province.housing_fund import RATES, members
 from sources.province.lateness import day_number, restated
 from sources.province.random_streams import stream
 from sources.province.rows import NO_AMOUNT, NO_CODE, NO_DAY, Rows, Versions, fen
 from sources.province.world import World
 
-#: Share of insured residents, and of employers, that have a housing fund account.
-PERSONS, EMPLOYERS = 0.7, 0.6
-#: Rates that employers choose from; both sides pay the same.
-RATES = (0.05, 0.06, 0.08, 0.10, 0.12)
-#: Months of contributions that an account holds at the start, at most.
-SAVED_MONTHS = 48
+#: Share of insured employers that have a housing fund account.
+EMPLOYERS = 0.6
 #: The month's contribution may not exceed what the standard allows.
 MOST_A_MONTH = 12_000.0
 NORMAL, SEALED = range(2)
@@ -26,14 +23,11 @@ BOOKED_ON_DAY = 18
 def hpf_person_month(world: World, row: int, month: Month, rng: np.random.Generator) -> Versions:
     """Accounts of those that ever worked; sealed while out of work."""
     life, people = world.residents, world.subjects[SubjectKind.RESIDENT].people
-    fixed = stream(world.settings.seed, "housing fund", "resident")
-    member = people.known_to["si"] & (fixed.random(len(people)) < PERSONS)
-    rate_of = fixed.choice(RATES, size=len(people))
-    saved = fixed.random(len(people)) * SAVED_MONTHS
-    who = np.flatnonzero(member & life.employed[: row + 1].any(axis=0))
-    works, rate = life.employed[row, who], rate_of[who]
+    fund = members(world.settings, people)
+    who = np.flatnonzero(fund.member & life.employed[: row + 1].any(axis=0))
+    works, rate = life.employed[row, who], fund.rate[who]
     amount = np.minimum(np.round(life.base[row, who]) * 2 * rate, MOST_A_MONTH)
-    paid = life.employed[:row, who].sum(axis=0) + works + saved[who]
+    paid = life.employed[:row, who].sum(axis=0) + works + fund.saved[who]
     last = row - np.argmax(life.employed[row::-1, who], axis=0)
     corrected = restated(rng, "hpf_person_month", len(who)) & works
     columns = {

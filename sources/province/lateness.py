@@ -32,6 +32,10 @@ LATENESS = {
     "util_account": (2, 10),
     "hpf_person_month": (20, 50),
     "hpf_employer_month": (20, 50),
+    "platform_login_day": (1, 3),
+    "veh_violation": (10, 60),
+    "nontax_bill": (0.5, 2),
+    "util_disconnection": (1, 5),
     # From the day of evaluation; the dictionary counts from the end of the year that is evaluated.
     "tax_credit_rating": (3, 20),
     "tax_event": (5, 60),

@@ -1,7 +1,8 @@
 """Residents' months: work and contributions, wages, electricity bills, use of the platform, and the risk that follows.
 
-The risk equation is domain.md 4.4 without the sources that aren't simulated (housing fund, fines, traffic). It reads the true
-history up to the month, whether or not any platform knows it. Numbers are properties of this simulation, not evidence.
+The risk equation is domain.md 4.4, without its terms of the housing fund and of fines where the city has no other offices
+(`city_scenes`). It reads the true history up to the month, whether or not any platform knows it. Numbers are properties of this
+simulation, not evidence.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sources.province import fines
 from sources.province.calendar_effects import SHOCK_STRESS, electricity_season, shocked
+from sources.province.fines import Fines
 from sources.province.history import longest_run, trailing_count, trailing_max
+from sources.province.housing_fund import members
 from sources.province.population import Population
 from sources.province.random_streams import sigmoid, stream
 from sources.province.regions import REGION_CODES
@@ -22,6 +26,8 @@ AVERAGE_WAGE = 7_000.0
 #: Factor on everything in the risk equation that a platform can see; 1.0 is the equation as published. Set so that LightGBM
 #: on twelve-month windows, tested on other people a year later, reaches 0.68-0.72 AUC.
 VISIBLE_STRENGTH = 0.82
+#: The same where fines and the housing fund count too: more is seen, so each counts for less.
+VISIBLE_STRENGTH_WITH_SCENES = 0.74
 #: Weights of what nobody sees.
 WEIGHT_STRESS = 0.50
 WEIGHT_STABILITY = -0.25
@@ -32,6 +38,8 @@ REGION_LEVEL_SPREAD = 0.12
 REGION_SLOPE_SPREAD = 0.20
 #: Bills later than this may cost the connection, and for what share they do.
 CUT_AFTER_DAYS = 35
+#: Months of the housing fund beyond which more say nothing more.
+MOST_MONTHS_PAID_IN = 60
 CUT_SHARE = 0.5
 
 
@@ -56,6 +64,7 @@ class ResidentHistory:
     cut: np.ndarray
     cases: np.ndarray
     stress: np.ndarray
+    fines: Fines
     risk: np.ndarray
 
 
@@ -116,6 +125,7 @@ def live(settings: ProvinceSettings, people: Population, employers: int) -> Resi
         cut,
         cases,
         stress,
+        fines.give(settings, stress),
         risk=np.zeros(shape, dtype=np.float32),
     )
     _fill_risk(settings, people, history)
@@ -129,7 +139,10 @@ def _fill_risk(settings: ProvinceSettings, people: Population, life: ResidentHis
     hidden += WEIGHT_STABILITY * people.stability
     level = REGION_LEVEL_SPREAD * rng.standard_normal(len(REGION_CODES))[people.region]
     slope = 1 + REGION_SLOPE_SPREAD * rng.standard_normal(len(REGION_CODES))[people.region]
+    fund = members(settings, people)
+    paid_in = fund.saved.copy()
     for row, _ in settings.calendar():
+        paid_in += fund.member & life.employed[row]
         gap = longest_run(~life.employed, row, 12)
         late = trailing_count(life.days_late, row, 12)
         earlier = life.base[max(row - 11, 0)]
@@ -145,4 +158,13 @@ def _fill_risk(settings: ProvinceSettings, people: Population, life: ResidentHis
             + 0.35 * ((gap >= 3) & (late >= 2))
             - 1.0 * np.log(life.base[row] / earlier)
         )
-        life.risk[row] = level + hidden + WEIGHT_STRESS * life.stress[row] + VISIBLE_STRENGTH * visible
+        strength = VISIBLE_STRENGTH
+        if settings.city_scenes:
+            strength = VISIBLE_STRENGTH_WITH_SCENES
+            visible = (
+                visible
+                + 0.25 * np.minimum(life.fines.unpaid(row, 12), 3)
+                + 0.05 * trailing_count(life.fines.traffic, row, 12)
+                - fund.member * (0.35 * life.employed[row] + 0.010 * np.minimum(paid_in, MOST_MONTHS_PAID_IN))
+            )
+        life.risk[row] = level + hidden + WEIGHT_STRESS * life.stress[row] + strength * visible

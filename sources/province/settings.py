@@ -30,8 +30,9 @@ class ProvinceSettings:
     With `platforms` province or dual the provincial platform sends the core sources from month `cut_over` on (by default from
     the first); it has no history from before. With two `cities` the utilities of one prefecture come from a second city in a
     dialect of its own, and the first city no longer sends them. `registers` adds the register of meters,
-    `housing_fund` the housing fund of persons and employers, `firm_records` firms' tax grades, tax events, inspections,
-    income-tax returns and adverse listings.
+    `housing_fund` the housing fund of persons and employers, `city_scenes` the city's log-ins, fines and disconnections
+    (fines and the housing fund then count in the risk of residents too),
+    `firm_records` firms' tax grades, tax events, inspections, income-tax returns and adverse listings.
 
     `whole_delivery_share` is the share of deliveries that faults of whole deliveries hit; by default each fault's own.
     """
@@ -49,6 +50,7 @@ class ProvinceSettings:
     cities: Literal[1, 2] = 1
     registers: bool = False
     housing_fund: bool = False
+    city_scenes: bool = False
     firm_records: bool = False
     whole_delivery_share: float | None = None
 

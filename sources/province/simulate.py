@@ -23,6 +23,7 @@ from sources.province import (
     lateness,
     register_tables,
     resident_tables,
+    scene_tables,
 )
 from sources.province.feeds import FEEDS, Feed
 from sources.province.firm_record_feeds import FIRM_RECORDS
@@ -33,13 +34,22 @@ from sources.province.random_streams import stream
 from sources.province.regions import SECOND_CITY_REGION
 from sources.province.register_feeds import REGISTERS
 from sources.province.rows import Rows, Versions, fen
+from sources.province.scene_feeds import CITY_SCENES
 from sources.province.second_city_feeds import SECOND_CITY
 from sources.province.settings import ProvinceSettings
 from sources.province.truth import write_truth
 from sources.province.world import World, make
 
 #: Every feed that any setting writes.
-ALL_FEEDS: tuple[Feed, ...] = (*FEEDS, *REGISTERS, *HOUSING_FUND, *FIRM_RECORDS, *SECOND_CITY, *PROVINCE)
+ALL_FEEDS: tuple[Feed, ...] = (
+    *FEEDS,
+    *REGISTERS,
+    *HOUSING_FUND,
+    *FIRM_RECORDS,
+    *CITY_SCENES,
+    *SECOND_CITY,
+    *PROVINCE,
+)
 #: Builders of the platforms' tables by the city's adapter: (world, state row, month, random stream) -> the month's versions.
 CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Versions]] = {
     "sim_city_si_person": resident_tables.si_person_month,
@@ -60,6 +70,10 @@ CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Ver
     "sim_city_adverse": firm_record_tables.reg_adverse,
     "sim_city_util_account_resident": register_tables.util_account,
     "sim_city_util_account_enterprise": register_tables.enterprise_account,
+    "sim_city_login": scene_tables.platform_login_day,
+    "sim_city_violation": scene_tables.veh_violation,
+    "sim_city_nontax_bill": scene_tables.nontax_bill,
+    "sim_city_util_cut": scene_tables.util_disconnection,
 }
 #: Builders of the bank's tables by table: None where the month has nothing to send.
 BANK_TABLES: Mapping[str, Callable[[World, SubjectKind, int, Month], Rows | None]] = {
@@ -131,6 +145,7 @@ def feeds_of(settings: ProvinceSettings) -> tuple[Feed, ...]:
     """Feeds of the tables that the settings ask for, of every platform."""
     left_out = () if settings.registers else REGISTERS
     left_out += () if settings.housing_fund else HOUSING_FUND
+    left_out += () if settings.city_scenes else CITY_SCENES
     left_out += () if settings.firm_records else FIRM_RECORDS
     return tuple(feed for feed in ALL_FEEDS if feed not in left_out)
 

@@ -37,12 +37,14 @@ SCHEMA = TableSchema(
         Column("auto", ColumnType.BOOL, nullable=True),
         Column("due", ColumnType.DATE, nullable=True),
         Column("paid", ColumnType.DATE, nullable=True),
+        Column("seen", ColumnType.TIME, nullable=True),
+        Column("buyer", ColumnType.SUBJECT, nullable=True),
     ),
     ("no", "period"),
 )
 START = datetime(2026, 11, 4, 1, tzinfo=UTC)
 NONE: dict[str, Any] = dict.fromkeys(
-    ("status", "grade", "other", "amt", "used", "people", "auto", "due", "paid")
+    ("status", "grade", "other", "amt", "used", "people", "auto", "due", "paid", "seen", "buyer")
 )
 
 
@@ -68,6 +70,8 @@ def raw(deliveries: list[list[dict[str, Any]]]) -> pa.Table:
             "auto": pa.array([r["auto"] for _, _, r in flat], pa.bool_()),
             "due": pa.array([r["due"] for _, _, r in flat], pa.date32()),
             "paid": pa.array([r["paid"] for _, _, r in flat], pa.date32()),
+            "seen": pa.array([r["seen"] for _, _, r in flat], pa.timestamp("us", tz="UTC")),
+            "buyer": pa.array([r["buyer"] for _, _, r in flat], pa.string()),
             "received_at": pa.array(
                 [START + timedelta(days=n) for n, _, _ in flat], pa.timestamp("us", tz="UTC")
             ),
@@ -92,7 +96,10 @@ def definition(**measures: dict[str, Any]) -> FactDefinition:
             "subject": "enterprise",
             "table": "invoice",
             "title": {"zh": "发票", "en": "invoices"},
-            "derive": {"days_late": {"days_from": "due", "to": "paid"}},
+            "derive": {
+                "days_late": {"days_from": "due", "to": "paid"},
+                "days_to_see": {"days_from": "due", "to": "seen"},
+            },
             "measures": measures,
         }
     )
@@ -107,11 +114,13 @@ def folded(
 #: Subject 1 has five rows, subject 4 one row of which nothing is known, and nobody else has any.
 ROWS = [
     row(1, "a", status="valid", grade="A", other="X", amt=10_01, used=0.1, people=3, auto=True,
-        due=date(2026, 10, 1), paid=date(2026, 10, 4)),
+        due=date(2026, 10, 1), paid=date(2026, 10, 4), seen=datetime(2026, 10, 1, 15, 59, tzinfo=UTC),
+        buyer="k1:00000000000b" + "f" * 28),
     row(1, "b", status="valid", grade="C", other="Y", amt=30_00, used=0.2, people=7, auto=False,
-        due=date(2026, 10, 10), paid=date(2026, 10, 8)),
+        due=date(2026, 10, 10), paid=date(2026, 10, 8), seen=datetime(2026, 10, 10, 16, tzinfo=UTC),
+        buyer="k1:00000000000a" + "0" * 28),
     row(1, "c", status="void", grade="B", other="X", amt=-5_00, used=0.3, people=None, auto=True,
-        due=date(2026, 10, 11), paid=None),
+        due=date(2026, 10, 11), paid=None, buyer="k1:" + "0" * 40),
     row(1, "d", status="red", other="Z", amt=60_00, used=None, people=-2, auto=None, due=date(2026, 10, 31)),
     row(1, "e", other=None, amt=None),
     row(4, "f"),
@@ -146,6 +155,12 @@ BY_HAND = [
     ({"agg": "max", "column": "used"}, 0.3, None),
     ({"agg": "max", "column": "days_late"}, 3, None),
     ({"agg": "min", "column": "days_late"}, -2, None),
+    # 23:59 in China is still the day itself, 24:00 the day after.
+    ({"agg": "min", "column": "days_to_see"}, 0, None),
+    ({"agg": "max", "column": "days_to_see"}, 1, None),
+    ({"agg": "identity", "column": "buyer"}, 2.0**48, None),
+    ({"agg": "identity", "column": "buyer", "where": {"status": "valid"}}, 2.0**48 + 10, None),
+    ({"agg": "identity", "column": "buyer", "where": {"status": "red"}}, None, None),
     ({"agg": "distinct", "column": "other"}, 3, 0),
     ({"agg": "distinct", "column": "other", "where": {"amt": {"gt": 0}}}, 3, 0),
     ({"agg": "distinct", "column": "other", "where": {"status": "valid"}}, 2, 0),

@@ -12,6 +12,8 @@ from features.window_kernels_of_two import KERNELS_OF_TWO
 from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 
 NAN = np.nan
+#: Identities A and B under the first key, and what they are under the second.
+A1, B1, A2, B2 = 2**48 + 5.0, 2**48 + 6.0, 2 * 2**48 + 7.0, 2 * 2**48 + 8.0
 
 
 def column(*values: float) -> np.ndarray:
@@ -66,6 +68,15 @@ def one(formula: str, *values: float) -> float:
         ("current_run", (1, 0, 1, NAN, 1, NAN), 2),
         ("current_run", (1, 1, 0), 0),
         ("current_run", (NAN,), NAN),
+        ("last_of_peak", (2, 8, NAN, 6, NAN), 0.75),
+        ("last_of_peak", (0, 0), NAN),
+        ("changes", (A1, NAN, A1, B1, A1), 2),
+        ("changes", (A1, A2, B2), 1),
+        ("changes", (NAN,), NAN),
+        ("held", (A1, B1, NAN, B1, NAN), 3),
+        ("held", (A1, A2, NAN), 2),
+        ("held", (A1, B1), 1),
+        ("held", (NAN,), NAN),
         ("peak_share", (1, NAN, 3), 0.75),
         ("peak_share", (0, 0), NAN),
     ],
@@ -146,6 +157,9 @@ def test_agrees_with_pandas(rows: list[list[float]]) -> None:
     expected["falls"] = (steps < 0).sum(axis=1).where(several)
     expected["level_change"] = steps.sum(axis=1).where(several)
     expected["peak_share"] = frame.max(axis=1) / frame.sum(axis=1).where(frame.sum(axis=1) != 0)
+    expected["last_of_peak"] = frame.ffill(axis=1).iloc[:, -1] / frame.max(axis=1).where(
+        frame.max(axis=1) != 0
+    )
     for name, value in expected.items():
         np.testing.assert_allclose(
             KERNELS[name](x),
@@ -195,6 +209,23 @@ def test_agrees_with_plain_loops(subjects: list[tuple[list[float], list[float]]]
         ours = KERNELS_OF_TWO[name](x, y) if name in OF_TWO else KERNELS[name](x)
         expected = [_slow(name, *pair) for pair in subjects]
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([NAN, A1, B1, A2, B2]), min_size=7, max_size=7), min_size=1, max_size=9)
+)
+def test_identities_agree_with_reading_them_one_by_one(rows: list[list[float]]) -> None:
+    x = np.ascontiguousarray(np.array(rows).T)
+    for position, row in enumerate(rows):
+        known = [(month, value) for month, value in enumerate(row) if not np.isnan(value)]
+        another = [
+            month
+            for (_, before), (month, value) in zip(known, known[1:], strict=False)
+            if value != before and value // 2**48 == before // 2**48
+        ]
+        since = (another or [month for month, _ in known[:1]] or [0])[-1]
+        np.testing.assert_equal(KERNELS["changes"](x)[position], len(another) if known else NAN)
+        np.testing.assert_equal(KERNELS["held"](x)[position], known[-1][0] - since + 1 if known else NAN)
 
 
 def test_every_formula_of_the_catalogue_has_its_kernel() -> None:

@@ -37,7 +37,7 @@ ON_CELLS = sorted(id for id, fault in FAULTS.items() if fault.apply is not None)
 
 CITY = ProvinceSettings(residents=300, enterprises=900, months=3, seed=3, faults=frozenset())
 #: Every platform sends: the province and the second city too.
-ALL = replace(CITY, platforms="dual", cities=2, registers=True, housing_fund=True)
+ALL = replace(CITY, platforms="dual", cities=2, registers=True, housing_fund=True, city_scenes=True)
 _lived: dict[ProvinceSettings, World] = {}
 
 

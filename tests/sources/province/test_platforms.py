@@ -30,7 +30,7 @@ from tests.sources.province.scenes.office import Office
 FIRST = Month(2025, 3)
 SETTINGS = ProvinceSettings(
     residents=250, enterprises=220, first_month=FIRST, months=4, seed=9, faults=frozenset(), platforms="dual",
-    registers=True, housing_fund=True,
+    registers=True, housing_fund=True, city_scenes=True,
 )  # fmt: skip
 TWINS = {feed.adapter: feed.twin for feed in ALL_FEEDS if feed.platform == "province"}
 FEED = {feed.adapter: feed for feed in ALL_FEEDS}
@@ -228,7 +228,8 @@ def test_adapters_name_the_headers_that_are_written(feed, adapters):
 
 def test_by_default_the_first_city_and_the_bank_are_alone():
     assert {feed.table for feed in feeds_of(ProvinceSettings())} == {feed.table for feed in feeds_of(SETTINGS)} - {
-        "util_account", "hpf_person_month", "hpf_employer_month",
+        "util_account", "hpf_person_month", "hpf_employer_month", "platform_login_day", "veh_violation", "nontax_bill",
+        "util_disconnection",
     }  # fmt: skip
     assert not any(ProvinceSettings().sends(feed.platform, Month(2025, 1)) for feed in PROVINCE)
 
