@@ -194,7 +194,8 @@ def _features(
     consents: ConsentMask | None,
     ineligible: Ineligible | None,
 ) -> pa.Table:
-    from features.window_kernels import KERNELS, KERNELS_OF_TWO
+    from features.window_kernels import KERNELS
+    from features.window_kernels_of_two import KERNELS_OF_TWO
 
     feature_set = plan.feature_set
     columns = plan.columns[:, : chunk.high - chunk.low]

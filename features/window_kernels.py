@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from features.identity_number import KEY_SPAN
-from features.windows import DROP, FLAT
+from features.windows import DROP
 
 _NAN = np.nan
 
@@ -40,7 +40,7 @@ def _sums(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _divide(part, whole):  # type: ignore[no-untyped-def]
+def divide(part, whole):  # type: ignore[no-untyped-def]
     """Part / whole, missing where the whole is 0, missing or infinite."""
     out = np.empty(len(part))
     for j in range(len(part)):
@@ -109,7 +109,7 @@ def std(x):  # type: ignore[no-untyped-def]
 @compiled
 def cv(x):  # type: ignore[no-untyped-def]
     """Coefficient of variation, std / |mean|; missing where the mean is 0."""
-    return _divide(std(x), np.abs(mean(x)))
+    return divide(std(x), np.abs(mean(x)))
 
 
 @compiled
@@ -133,7 +133,7 @@ def slope(x):  # type: ignore[no-untyped-def]
             t = float(m) - middle[j]
             up[j] += t * (x[m, j] - average[j]) if there else 0.0
             across[j] += t * t if there else 0.0
-    out = _divide(_divide(up, across), np.abs(average))
+    out = divide(divide(up, across), np.abs(average))
     for j in range(subjects):
         out[j] = out[j] if count[j] > 2 else _NAN
     return out
@@ -173,7 +173,7 @@ def positive(x):  # type: ignore[no-untyped-def]
 @compiled
 def positive_share(x):  # type: ignore[no-untyped-def]
     """Months above 0 as a share of the months with a record."""
-    return _divide(positive(x), records(x))
+    return divide(positive(x), records(x))
 
 
 @compiled
@@ -250,7 +250,7 @@ def change(x):  # type: ignore[no-untyped-def]
             first[j] = v if there and first[j] != first[j] else first[j]
             latest[j] = v if there else latest[j]
             count[j] += 1.0 if there else 0.0
-    out = _divide(latest - first, np.abs(first))
+    out = divide(latest - first, np.abs(first))
     for j in range(subjects):
         out[j] = out[j] if count[j] > 1 else _NAN
     return out
@@ -260,14 +260,14 @@ def change(x):  # type: ignore[no-untyped-def]
 def ratio_previous(x):  # type: ignore[no-untyped-def]
     """Sum of the later half divided by the sum of the earlier half (the window before this one)."""
     half = x.shape[0] // 2
-    return _divide(total(x[half:]), total(x[:half]))
+    return divide(total(x[half:]), total(x[:half]))
 
 
 @compiled
 def year_on_year(x):  # type: ignore[no-untyped-def]
     """Sum of the last w months divided by the sum of the same months a year before; the span is w + 12 months."""
     window = x.shape[0] - 12
-    return _divide(total(x[12:]), total(x[:window]))
+    return divide(total(x[12:]), total(x[:window]))
 
 
 @compiled
@@ -306,16 +306,10 @@ def seasonal_strength(x):  # type: ignore[no-untyped-def]
         for j in range(subjects):
             d = own[j] - average[j]
             between[j] += times[j] * d * d if d == d else 0.0
-    out = _divide(between, within)
+    out = divide(between, within)
     for j in range(subjects):
         out[j] = out[j] if count[j] > 12.0 else _NAN
     return out
-
-
-@compiled
-def share_of(x, whole):  # type: ignore[no-untyped-def]
-    """Sum of one measure divided by the sum of another over the same window."""
-    return _divide(total(x), total(whole))
 
 
 @compiled
@@ -382,7 +376,7 @@ def current_run(x):  # type: ignore[no-untyped-def]
 @compiled
 def peak_share(x):  # type: ignore[no-untyped-def]
     """Largest month as a share of the window's sum; missing where the sum is 0."""
-    return _divide(maximum(x), total(x))
+    return divide(maximum(x), total(x))
 
 
 @compiled
@@ -415,57 +409,9 @@ def down_on_year(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def months_below(x, y):  # type: ignore[no-untyped-def]
-    """Months in which one measure is below another (paid below due); missing where no month has both."""
-    months, subjects = x.shape
-    out, count = np.zeros(subjects), np.zeros(subjects)
-    for m in range(months):
-        for j in range(subjects):
-            v, w = x[m, j], y[m, j]
-            both = v == v and w == w
-            out[j] += 1.0 if both and v < w else 0.0
-            count[j] += 1.0 if both else 0.0
-    for j in range(subjects):
-        out[j] = out[j] if count[j] > 0 else _NAN
-    return out
-
-
-@compiled
-def co_movement(x, y):  # type: ignore[no-untyped-def]
-    """Correlation of two measures over the months that have both; missing below six of them or where one never changes."""
-    months, subjects = x.shape
-    count, mx, my = np.zeros(subjects), np.zeros(subjects), np.zeros(subjects)
-    for m in range(months):
-        for j in range(subjects):
-            v, w = x[m, j], y[m, j]
-            both = v == v and w == w
-            count[j] += 1.0 if both else 0.0
-            mx[j] += v if both else 0.0
-            my[j] += w if both else 0.0
-    for j in range(subjects):
-        mx[j] /= max(count[j], 1.0)
-        my[j] /= max(count[j], 1.0)
-    xy, xx, yy = np.zeros(subjects), np.zeros(subjects), np.zeros(subjects)
-    for m in range(months):
-        for j in range(subjects):
-            both = x[m, j] == x[m, j] and y[m, j] == y[m, j]
-            dx = x[m, j] - mx[j] if both else 0.0
-            dy = y[m, j] - my[j] if both else 0.0
-            xy[j] += dx * dy
-            xx[j] += dx * dx
-            yy[j] += dy * dy
-    out = np.empty(subjects)
-    for j in range(subjects):
-        # What is left of rounding is no movement.
-        moves = xx[j] > FLAT * mx[j] * mx[j] and yy[j] > FLAT * my[j] * my[j]
-        out[j] = xy[j] / np.sqrt(xx[j] * yy[j]) if count[j] > 5 and moves else _NAN
-    return out
-
-
-@compiled
 def last_of_peak(x):  # type: ignore[no-untyped-def]
     """The latest record as a share of the greatest; missing where the greatest is 0 or there is no record."""
-    return _divide(last(x), maximum(x))
+    return divide(last(x), maximum(x))
 
 
 @compiled
@@ -507,13 +453,6 @@ def held(x):  # type: ignore[no-untyped-def]
             out[j] = float(m) - since[j] + 1.0 if x[m, j] == x[m, j] else out[j]
     return out
 
-
-#: The formulas of two measures by the name used in the catalogue.
-KERNELS_OF_TWO: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "share_of": share_of,
-    "months_below": months_below,
-    "co_movement": co_movement,
-}
 
 #: The formulas of one measure.
 KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

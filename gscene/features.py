@@ -76,7 +76,8 @@ def explain(name: str, as_json: bool) -> None:
 
     解释一个特征。
     """
-    from features.window_kernels import KERNELS, KERNELS_OF_TWO
+    from features.window_kernels import KERNELS
+    from features.window_kernels_of_two import KERNELS_OF_TWO
 
     reporter = Reporter(as_json)
     feature, feature_set = _find(name)
@@ -146,7 +147,8 @@ def page(out: Path | None, as_json: bool) -> None:
       gscene features page --out docs/features.md
     """
     from features.feature_page import MARK, feature_page
-    from features.window_kernels import KERNELS, KERNELS_OF_TWO
+    from features.window_kernels import KERNELS
+    from features.window_kernels_of_two import KERNELS_OF_TWO
 
     reporter = Reporter(as_json)
     sets = _sets()

@@ -1,7 +1,8 @@
 """Residents' months: work and contributions, wages, electricity bills, use of the platform, and the risk that follows.
 
-The risk equation is domain.md 4.4. It reads the true history up to the month, whether or not any platform knows it or tells of
-it. Numbers are properties of this simulation, not evidence.
+The risk equation is domain.md 4.4, without its terms of the housing fund and of fines where the city has no other offices
+(`city_scenes`). It reads the true history up to the month, whether or not any platform knows it. Numbers are properties of this
+simulation, not evidence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from sources.province.settings import ProvinceSettings
 AVERAGE_WAGE = 7_000.0
 #: Factor on everything in the risk equation that a platform can see; 1.0 is the equation as published. Set so that LightGBM
 #: on twelve-month windows, tested on other people a year later, reaches 0.68-0.72 AUC.
-VISIBLE_STRENGTH = 0.74
+VISIBLE_STRENGTH = 0.82
+#: The same where fines and the housing fund count too: more is seen, so each counts for less.
+VISIBLE_STRENGTH_WITH_SCENES = 0.74
 #: Weights of what nobody sees.
 WEIGHT_STRESS = 0.50
 WEIGHT_STABILITY = -0.25
@@ -154,8 +157,14 @@ def _fill_risk(settings: ProvinceSettings, people: Population, life: ResidentHis
             + 0.5 * (trailing_count(life.cut, row, 12) > 0)
             + 0.35 * ((gap >= 3) & (late >= 2))
             - 1.0 * np.log(life.base[row] / earlier)
-            + 0.25 * np.minimum(life.fines.unpaid(row, 12), 3)
-            + 0.05 * trailing_count(life.fines.traffic, row, 12)
-            - fund.member * (0.35 * life.employed[row] + 0.010 * np.minimum(paid_in, MOST_MONTHS_PAID_IN))
         )
-        life.risk[row] = level + hidden + WEIGHT_STRESS * life.stress[row] + VISIBLE_STRENGTH * visible
+        strength = VISIBLE_STRENGTH
+        if settings.city_scenes:
+            strength = VISIBLE_STRENGTH_WITH_SCENES
+            visible = (
+                visible
+                + 0.25 * np.minimum(life.fines.unpaid(row, 12), 3)
+                + 0.05 * trailing_count(life.fines.traffic, row, 12)
+                - fund.member * (0.35 * life.employed[row] + 0.010 * np.minimum(paid_in, MOST_MONTHS_PAID_IN))
+            )
+        life.risk[row] = level + hidden + WEIGHT_STRESS * life.stress[row] + strength * visible

@@ -30,7 +30,8 @@ class ProvinceSettings:
     With `platforms` province or dual the provincial platform sends the core sources from month `cut_over` on (by default from
     the first); it has no history from before. With two `cities` the utilities of one prefecture come from a second city in a
     dialect of its own, and the first city no longer sends them. `registers` adds the register of meters,
-    `housing_fund` the housing fund of persons and employers, `city_scenes` the city's log-ins, fines and disconnections,
+    `housing_fund` the housing fund of persons and employers, `city_scenes` the city's log-ins, fines and disconnections
+    (fines and the housing fund then count in the risk of residents too),
     `firm_records` firms' tax grades, tax events, inspections, income-tax returns and adverse listings.
 
     `whole_delivery_share` is the share of deliveries that faults of whole deliveries hit; by default each fault's own.

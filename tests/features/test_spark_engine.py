@@ -16,7 +16,8 @@ from core.months import Month
 from features.as_of import feature_table
 from features.spark_formulas import expression
 from features.spark_session import SparkPlace, open_session
-from features.window_kernels import KERNELS, KERNELS_OF_TWO
+from features.window_kernels import KERNELS
+from features.window_kernels_of_two import KERNELS_OF_TWO
 from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 from tests.features.test_two_clocks import (
     FACTS,

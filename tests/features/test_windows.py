@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import window_kernels
-from features.window_kernels import KERNELS, KERNELS_OF_TWO
+from features import window_kernels_of_two
+from features.window_kernels import KERNELS
+from features.window_kernels_of_two import KERNELS_OF_TWO
 from features.windows import EXTRA_MONTHS, FORMULAS, OF_TWO
 
 NAN = np.nan
@@ -100,23 +101,23 @@ def test_each_month_is_held_against_the_same_month_a_year_before() -> None:
 
 
 def test_paid_is_counted_as_below_due_by_month() -> None:
-    assert window_kernels.months_below(column(1, 3, 2, NAN), column(2, 3, NAN, 9))[0] == 1
-    assert np.isnan(window_kernels.months_below(column(NAN), column(1))[0])
+    assert window_kernels_of_two.months_below(column(1, 3, 2, NAN), column(2, 3, NAN, 9))[0] == 1
+    assert np.isnan(window_kernels_of_two.months_below(column(NAN), column(1))[0])
 
 
 def test_co_movement_is_a_correlation_of_the_months_that_have_both() -> None:
     x, y = column(1, 2, 3, NAN, 5, 6, 7), column(2, 1, 4, 9, 3, 8, 5)
     expected = np.corrcoef([1, 2, 3, 5, 6, 7], [2, 1, 4, 3, 8, 5])[0, 1]
-    assert window_kernels.co_movement(x, y)[0] == pytest.approx(expected)
-    assert np.isnan(window_kernels.co_movement(x[:6], y[:6])[0]), "five months with both"
-    assert np.isnan(window_kernels.co_movement(np.full((7, 1), 0.1), y)[0]), (
+    assert window_kernels_of_two.co_movement(x, y)[0] == pytest.approx(expected)
+    assert np.isnan(window_kernels_of_two.co_movement(x[:6], y[:6])[0]), "five months with both"
+    assert np.isnan(window_kernels_of_two.co_movement(np.full((7, 1), 0.1), y)[0]), (
         "what never changes moves with nothing"
     )
 
 
 def test_share_of_divides_sums_not_months() -> None:
-    assert window_kernels.share_of(column(1, 3), column(4, 4))[0] == 0.5
-    assert np.isnan(window_kernels.share_of(column(1, 3), column(0, 0))[0])
+    assert window_kernels_of_two.share_of(column(1, 3), column(4, 4))[0] == 0.5
+    assert np.isnan(window_kernels_of_two.share_of(column(1, 3), column(0, 0))[0])
 
 
 cells = st.one_of(st.just(NAN), st.integers(-5, 20).map(float))
@@ -169,23 +170,6 @@ def test_agrees_with_pandas(rows: list[list[float]]) -> None:
         )
 
 
-@given(
-    st.lists(st.lists(st.sampled_from([NAN, A1, B1, A2, B2]), min_size=7, max_size=7), min_size=1, max_size=9)
-)
-def test_identities_agree_with_reading_them_one_by_one(rows: list[list[float]]) -> None:
-    x = np.ascontiguousarray(np.array(rows).T)
-    for position, row in enumerate(rows):
-        known = [(month, value) for month, value in enumerate(row) if not np.isnan(value)]
-        another = [
-            month
-            for (_, before), (month, value) in zip(known, known[1:], strict=False)
-            if value != before and value // 2**48 == before // 2**48
-        ]
-        since = (another or [month for month, _ in known[:1]] or [0])[-1]
-        np.testing.assert_equal(KERNELS["changes"](x)[position], len(another) if known else NAN)
-        np.testing.assert_equal(KERNELS["held"](x)[position], known[-1][0] - since + 1 if known else NAN)
-
-
 def _slow(formula: str, x: list[float], y: list[float]) -> float:
     """One subject's value by plain loops over its months."""
     there = [v for v in x if not np.isnan(v)]
@@ -225,6 +209,23 @@ def test_agrees_with_plain_loops(subjects: list[tuple[list[float], list[float]]]
         ours = KERNELS_OF_TWO[name](x, y) if name in OF_TWO else KERNELS[name](x)
         expected = [_slow(name, *pair) for pair in subjects]
         np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([NAN, A1, B1, A2, B2]), min_size=7, max_size=7), min_size=1, max_size=9)
+)
+def test_identities_agree_with_reading_them_one_by_one(rows: list[list[float]]) -> None:
+    x = np.ascontiguousarray(np.array(rows).T)
+    for position, row in enumerate(rows):
+        known = [(month, value) for month, value in enumerate(row) if not np.isnan(value)]
+        another = [
+            month
+            for (_, before), (month, value) in zip(known, known[1:], strict=False)
+            if value != before and value // 2**48 == before // 2**48
+        ]
+        since = (another or [month for month, _ in known[:1]] or [0])[-1]
+        np.testing.assert_equal(KERNELS["changes"](x)[position], len(another) if known else NAN)
+        np.testing.assert_equal(KERNELS["held"](x)[position], known[-1][0] - since + 1 if known else NAN)
 
 
 def test_every_formula_of_the_catalogue_has_its_kernel() -> None:

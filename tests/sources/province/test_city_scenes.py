@@ -89,7 +89,7 @@ def test_a_payment_shows_only_once_it_lies_behind(lived: world.World) -> None:
     assert (final == NO_DAY).any(), "some never pay"
 
 
-def test_everything_comes_in_and_the_other_feeds_are_as_without_it(tmp_path: Path) -> None:
+def test_everything_comes_in_and_the_other_platforms_tell_what_they_told(tmp_path: Path) -> None:
     sent = simulate(SETTINGS, tmp_path / "with" / "inbox", SilentProgress())
     (tmp_path / "home").mkdir()
     office = Office(tmp_path / "home")
@@ -101,7 +101,8 @@ def test_everything_comes_in_and_the_other_feeds_are_as_without_it(tmp_path: Pat
     assert sum(result.quarantined for result in office.results) == 0
     alone = simulate(replace(SETTINGS, city_scenes=False), tmp_path / "without" / "inbox", SilentProgress())
     assert {a.folder.name for a in alone.arrivals} <= {a.folder.name for a in sent.arrivals}
-    for arrival in alone.arrivals:
+    # What people owe decides who borrows, so only the bank tells of another life.
+    for arrival in (a for a in alone.arrivals if a.folder.parent.parent.name != "sim_bank"):
         twin = tmp_path / "with" / "inbox" / arrival.folder.relative_to(alone.inbox)
         for file in arrival.folder.iterdir():
             assert (twin / file.name).read_bytes() == file.read_bytes()
