@@ -10,9 +10,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from models.binning import FeatureBins
 from models.definition import ModelDefinition
 from models.lightgbm_model import BoosterScore, FittedBooster, fit_booster
-from models.scorecard import Scorecard, fit_scorecard
+from models.scorecard import Scorecard, bin_features, fit_scorecard
 
 
 class CandidateKind(StrEnum):
@@ -53,16 +54,24 @@ def fit_pair(
     """Fit both on decided rows (`target` 0/1). Binning and selection happen in here, so a fold never sees the
     rows it is judged on.
     """
-    scorecard = fit_scorecard(matrix, target, names, signs, definition.scorecard)
+    bins = bin_features(matrix, target, names, signs, definition.scorecard)
+    scorecard = fit_scorecard(matrix, target, names, signs, definition.scorecard, bins)
     booster = fit_booster(
         matrix,
         target,
         names,
         signs,
         definition.lightgbm,
+        offered=_strongest(bins, definition.lightgbm.max_features),
         threads=threads,
         seed=seed,
         rounds=rounds,
         validation=validation,
     )
     return FittedPair(tuple(names), scorecard, booster)
+
+
+def _strongest(bins: Sequence[FeatureBins], most: int | None) -> set[str]:
+    """Names of the features of the highest information value; of equals the first by name."""
+    ranked = sorted(bins, key=lambda entry: (-entry.iv, entry.name))
+    return {entry.name for entry in ranked[:most]}

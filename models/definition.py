@@ -86,8 +86,13 @@ Split = Annotated[TimeSplit | RepeatedSplit, Field(discriminator="kind")]
 
 
 class LightgbmParameters(Definition):
-    """What LightGBM is given; threads and seed are passed at the call."""
+    """What LightGBM is given; threads and seed are passed at the call.
 
+    `max_features`: it may split on so many only, those of the highest information value on the rows that it learns from. Among
+    hundreds of features some fit a few dozen bads by chance.
+    """
+
+    max_features: int | None = Field(default=None, ge=1)
     rounds: int = Field(ge=1, le=5_000)
     early_stopping_rounds: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0.0, le=1.0)

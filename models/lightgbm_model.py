@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from collections.abc import Set as Names
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,16 +41,20 @@ def fit_booster(
     seed: int,
     rounds: int | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
+    offered: Names[str] | None = None,
 ) -> FittedBooster:
     """Train on decided rows: `matrix` (n, p) float64 with NaN for missing, `target` (n,) 0/1.
 
     `signs` become monotone constraints (+1: the event gets likelier as the value rises). With `validation`
     (later rows than the training ones) training stops once its log-loss has not improved for
-    `early_stopping_rounds`; `rounds` overrides the definition's number. Bytes of the text depend on data,
-    parameters and seed, not on `threads`.
+    `early_stopping_rounds`; `rounds` overrides the definition's number; only features in `offered` are split on
+    (None: all). Bytes of the text depend on data, parameters and seed, not on `threads`.
     """
     lightgbm = _lightgbm()
     settings = booster_settings(parameters, [signs.get(name, 0) for name in names], threads, seed)
+    if offered is not None and not offered >= set(names):
+        # A split's gain is multiplied by this: none is ever won with 0.
+        settings["feature_contri"] = [1.0 if name in offered else 0.0 for name in names]
     data = lightgbm.Dataset(
         matrix, label=target, feature_name=list(names), params=settings, free_raw_data=True
     )
@@ -78,7 +83,7 @@ def booster_settings(
     """Everything LightGBM is told. Row-wise histograms are forced: the automatic choice is timed, so not
     repeatable.
     """
-    settings = parameters.model_dump(exclude={"rounds", "early_stopping_rounds"})
+    settings = parameters.model_dump(exclude={"rounds", "early_stopping_rounds", "max_features"})
     return settings | {
         "objective": "binary",
         "metric": "binary_logloss",

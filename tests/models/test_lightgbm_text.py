@@ -121,3 +121,10 @@ def test_tampered_texts_are_refused(kind: str) -> None:
     check_model_text(TEXT, NAMES)
     with pytest.raises(Refusal, match="REFUSED/MODEL"):
         check_model_text(TAMPERED[kind](TEXT), NAMES)
+
+
+def test_only_offered_features_are_split_on() -> None:
+    some = NAMES[:2]
+    fitted = fit_booster(X, Y, NAMES, SIGNS, PARAMETERS, threads=1, seed=7, offered=set(some))
+    assert {name for name, gain in zip(NAMES, fitted.gain, strict=True) if gain > 0} == set(some)
+    assert fit_booster(X, Y, NAMES, SIGNS, PARAMETERS, threads=1, seed=7, offered=set(NAMES)).text == TEXT
