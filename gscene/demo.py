@@ -35,6 +35,11 @@ NOTE = "province.json"
 @click.option(
     "--faults", default="default", show_default=True, help="Faults of the feeds: default, none, or F01,F04,…"
 )
+@click.option(
+    "--scenes",
+    is_flag=True,
+    help="Also the city's log-ins, fines and disconnections: some 240 deliveries more.",
+)
 @home_option("demo")
 @json_option
 def demo(
@@ -44,6 +49,7 @@ def demo(
     as_of: Month,
     seed: int,
     faults: str,
+    scenes: bool,
     home: Path,
     as_json: bool,
 ) -> int:
@@ -77,7 +83,7 @@ def demo(
             firm_records=True,
             faults=chosen_faults(faults),
             housing_fund=True,
-            city_scenes=True,
+            city_scenes=scenes,
         )
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None

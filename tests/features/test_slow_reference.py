@@ -18,7 +18,8 @@ from core.subject import SubjectKind
 from features.as_of import feature_table
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import Aggregation, FactDefinition
-from features.window_kernels import KERNELS, share_of
+from features.window_kernels import KERNELS
+from features.window_kernels_of_two import KERNELS_OF_TWO, share_of
 from features.windows import EXTRA_MONTHS, FORMULAS
 from tests.features import slow_reference as slow
 from tests.features.random_worlds import FIRST, MONEY, MONTHS, World, folded, known, told, world, worlds
