@@ -39,9 +39,8 @@ def _months(facts: FactDefinition, schema: TableSchema, files: list[Path], as_of
     rows = pl.scan_parquet([str(path) for path in files], hive_partitioning=True, try_parse_hive_dates=False)
     key = ["subject_no" if column == "subject_id" else column for column in schema.business_key]
     rows = rows.filter(pl.col("received_at") <= knowledge_cutoff(as_of))
-    # Of a business key's rows the one that came last.
-    last = pl.struct("received_at", "revision", "row_no")
-    rows = rows.filter(last == last.max().over(key))
+    # Of a business key's rows the one that came last; they lie in the order in which they came, so nothing need be sorted.
+    rows = rows.unique(subset=key, keep="last", maintain_order=True)
     year, month = pl.col("period").str.slice(0, 4), pl.col("period").str.slice(5, 2)
     age = as_of.index - (12 * year.cast(pl.Int32) + month.cast(pl.Int32) - 1)
     money = {column.name for column in schema.columns if column.type is ColumnType.MONEY}
@@ -57,7 +56,8 @@ def _measure(facts: FactDefinition, spec: Measure, money: set[str]) -> Any:
         condition = condition & _condition(_column(facts, name), test)
     condition = condition.fill_null(False)
     if spec.agg == "count" or spec.column is None:
-        return condition.sum()
+        # Of a literal there would be one in a group, however many rows it has.
+        return condition.sum() if spec.where else pl.len()
     column = _column(facts, spec.column)
     column = (column.cast(pl.Float64) if spec.column in money else column).filter(condition)
     made = {"sum": column.sum, "max": column.max, "min": column.min, "distinct": column.drop_nulls().n_unique}
