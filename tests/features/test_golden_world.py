@@ -1,5 +1,5 @@
-"""The golden world: rows of every source, kept as files, some late, restated or withdrawn; and every feature of the catalogue worked
-out by SQL that was written from the catalogue's words, apart from the engine.
+"""The golden world: rows of every source, kept as files, some late, restated or withdrawn; and every feature of the catalogue
+worked out by SQL that was written from the catalogue's words, apart from the engine.
 
 The SQL stands in `golden/`: what is known (`known_rows.sql`), monthly measures by source (`measures.sql`), formulas over windows
 (`formulas.sql`). A feature of a source or measure that the SQL doesn't tell of is named by `NOT_COVERED`; a formula never is.
@@ -33,6 +33,8 @@ from sources.versions import KnownDelivery, Resolver
 
 GOLDEN = Path(__file__).parent / "golden"
 AS_OF = Month(2026, 8)
+#: A month within the files: what came later, also of the months before, must not show.
+EARLIER = Month(2026, 3)
 CHINA = timezone(timedelta(hours=8))
 
 SCHEMAS = {name: contract.schema() for name, contract in load_contracts().items()}
@@ -112,12 +114,26 @@ def _fold(store: TableStore, definition: FactDefinition, rows: pa.Table, ledger:
 
 @pytest.fixture(scope="module")
 def sql() -> Iterator[duckdb.DuckDBPyConnection]:
+    db = _told_by("2026-09-05 23:59:59.999999")
+    yield db
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def earlier() -> Iterator[duckdb.DuckDBPyConnection]:
+    db = _told_by("2026-04-05 23:59:59.999999")
+    yield db
+    db.close()
+
+
+def _told_by(cutoff: str) -> duckdb.DuckDBPyConnection:
+    """Monthly measures as known by a moment of China."""
     db = duckdb.connect()
     db.execute("SET TimeZone = 'Asia/Shanghai'; SET threads = 1")
     deliveries = _ledger()
     db.register("deliveries_frame", deliveries)
     db.execute("CREATE TABLE deliveries AS FROM deliveries_frame")
-    db.execute("SET VARIABLE cutoff = TIMESTAMPTZ '2026-09-05 23:59:59.999999+08'")
+    db.execute(f"SET VARIABLE cutoff = TIMESTAMPTZ '{cutoff}+08'")
     db.execute((GOLDEN / "known_rows.sql").read_text())
     for table in TABLES:
         name, keys = table.replace(".", "_"), _KEYS[table.split(".")[1]]
@@ -134,8 +150,7 @@ def sql() -> Iterator[duckdb.DuckDBPyConnection]:
         everyone = " UNION ".join(f"SELECT subject_no AS subject FROM {table}" for table in tables)
         db.execute(f"CREATE TABLE everyone_{subject} AS {everyone}")
     db.execute((GOLDEN / "measures.sql").read_text())
-    yield db
-    db.close()
+    return db
 
 
 #: Business keys, month by month; none: every row of a standing delivery counts.
@@ -187,11 +202,13 @@ def _formulas() -> dict[str, str]:
     return {name.strip(): query.strip() for name, query in named if " " not in name.strip()}
 
 
-def by_sql(db: duckdb.DuckDBPyConnection, subject: str, feature: Feature) -> dict[int, float]:
+def by_sql(
+    db: duckdb.DuckDBPyConnection, subject: str, feature: Feature, as_of: Month = AS_OF
+) -> dict[int, float]:
     """A feature of every subject by SQL: missing ones aren't in it."""
     longer = {"ratio_previous": feature.window, "year_on_year": 12, "worst_on_year": 12, "down_on_year": 12}
     extra = longer.get(feature.formula, 0)
-    months = [str(m) for m in month_range(AS_OF.plus(1 - feature.window - extra), AS_OF)]
+    months = [str(m) for m in month_range(as_of.plus(1 - feature.window - extra), as_of)]
     sides = [_side(db, subject, facts, measure) for facts, measure in feature.sides]
     over = f"LEFT JOIN ({sides[1]}) o USING (subject, period)" if len(sides) > 1 else ""
     window = (
@@ -256,14 +273,35 @@ def test_every_formula_and_every_feature_is_covered_or_named(sql: duckdb.DuckDBP
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
+def test_the_rows_say_something_of_every_feature(store: TableStore, name: str) -> None:
+    """One that is missing for everyone, or the same for everyone, would prove little."""
+    found = feature_table(store, SETS[name], AS_OF).to_pandas().set_index("subject_no")
+    different = found.nunique()
+    assert not list(different.index[different == 0])
+    assert (different > 1).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
 def test_every_feature_is_what_the_sql_says(
     store: TableStore, sql: duckdb.DuckDBPyConnection, name: str
 ) -> None:
     feature_set = SETS[name]
-    found = feature_table(store, feature_set, AS_OF).to_pandas().set_index("subject_no")
+    _agree(store, sql, feature_set, AS_OF)
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_and_what_it_said_in_an_earlier_month(
+    store: TableStore, earlier: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    _agree(store, earlier, SETS[name], EARLIER)
+
+
+def _agree(store: TableStore, db: duckdb.DuckDBPyConnection, feature_set: FeatureSet, as_of: Month) -> None:
+    found = feature_table(store, feature_set, as_of).to_pandas().set_index("subject_no")
     assert len(found) >= 3
-    for feature in covered(sql, feature_set):
-        expected = pd.Series(by_sql(sql, str(feature_set.subject), feature), dtype=float).reindex(found.index)
+    for feature in covered(db, feature_set):
+        values = by_sql(db, str(feature_set.subject), feature, as_of)
+        expected = pd.Series(values, dtype=float).reindex(found.index)
         np.testing.assert_allclose(
             found[feature.name].to_numpy(), expected.to_numpy(), rtol=1e-12, atol=1e-12, err_msg=feature.name
         )
