@@ -249,7 +249,7 @@ def world(root: Path, deliveries: World, *definitions: FactDefinition) -> TableS
 
 
 def known(deliveries: World, month: int, at: datetime) -> list[dict[str, Any]] | None:
-    """Rows of a month as known at a moment, replayed one by one; None where no delivery of it was known."""
+    """Rows of a month as known at a moment, replayed one by one; None where no delivery with rows was known."""
     rows: dict[int, dict[str, Any]] = {}
     mine = [
         d for d in deliveries if d.month == month and d.at <= at and (d.gone_at is None or d.gone_at > at)
@@ -261,7 +261,7 @@ def known(deliveries: World, month: int, at: datetime) -> list[dict[str, Any]] |
             rows.pop(row.key, None)
             if not row.withdraws:
                 rows[row.key] = row.values(FIRST.plus(month))
-    return list(rows.values()) if mine else None
+    return list(rows.values()) if any(item.rows for item in mine) else None
 
 
 def told(deliveries: World, month: int, at: datetime) -> set[int]:

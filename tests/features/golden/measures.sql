@@ -364,7 +364,8 @@ CREATE VIEW trades AS
 SELECT subject_no AS subject, direction, counterparty, year(issue_date) * 12 + month(issue_date) AS mo, sum(net_amt) AS amt
 FROM invoices WHERE status = 'valid' GROUP BY ALL;
 CREATE VIEW delivered_months AS
-SELECT DISTINCT period, left(period, 4)::INT * 12 + right(period, 2)::INT AS mo FROM known_deliveries WHERE "table" = 'enterprise.invoice';
+SELECT DISTINCT period, left(period, 4)::INT * 12 + right(period, 2)::INT AS mo
+FROM known_deliveries JOIN rows_enterprise_invoice USING (delivery_no, period);
 CREATE VIEW whose AS
 SELECT DISTINCT subject_no AS subject, d.period, d.mo FROM invoices i, delivered_months d
 WHERE d.mo - (year(issue_date) * 12 + month(issue_date)) BETWEEN 0 AND 12
