@@ -71,6 +71,8 @@ def _codes(random: np.random.Generator, names: list[str], shares: list[float], n
 
 
 def _tokens(numbers: np.ndarray) -> pa.Array:
+    if not len(numbers):
+        return pa.array([], pa.string())
     return pa.array(np.char.add("k1:", np.char.zfill(numbers.astype(str), 40)), pa.string())
 
 

@@ -20,7 +20,7 @@ from core.months import Month
 from core.table_schema import TableSchema
 from features.fact_definition import FactDefinition, Measure
 from features.fold import KNOWN_AT, MonthFold, Shape, block_at, by_chunk, fact_schema, touched_at
-from sources.versions import Resolver
+from sources.versions import KnownDelivery, Resolver
 
 #: Raw rows of a month and the rule by which they become known.
 RawMonth = tuple[pa.Table, Resolver]
@@ -34,7 +34,8 @@ def fold_looking_back(
 ) -> pa.Table:
     """Facts of `month` as `fold_month` gives them, for every subject with a row in it or in the months looked back over.
 
-    `months` holds those of them that anything was delivered of. Nothing is told before something of the month itself is known.
+    `months` holds those of them that any row was delivered of. Nothing is told before something of the month itself is known. A
+    delivery without rows delivers nothing: counting it once rows of its month came would change what had been told before.
     """
     raw, _ = months[month]
     if not raw.num_rows:
@@ -46,12 +47,13 @@ def fold_looking_back(
         for at in [*pc.unique(rows.column("received_at")).to_pylist(), *rule.replacements]
     }
     moments = [first, *sorted(at for at in changes if at > first)]
+    brought = {month.index - each.index: _with_rows(*raw_month) for each, raw_month in months.items()}
     blocks: list[pa.Table] = []
     for position, at in enumerate(moments):
-        delivered = _delivered(months, month, at)
+        delivered = _delivered(brought, at)
         if position == 0:
             touched = None
-        elif delivered != _delivered(months, month, moments[position - 1]):
+        elif delivered != _delivered(brought, moments[position - 1]):
             touched = _everybody(months, at)
         else:
             before = moments[position - 1]
@@ -78,12 +80,15 @@ def _rows_then(
     return pa.concat_tables(theirs)
 
 
-def _delivered(months: Mapping[Month, RawMonth], month: Month, at: datetime) -> frozenset[int]:
+def _with_rows(rows: pa.Table, rule: Resolver) -> list[KnownDelivery]:
+    """The deliveries of a month that brought a row."""
+    return [rule.deliveries[number] for number in pc.unique(rows.column("delivery_no")).to_pylist()]
+
+
+def _delivered(brought: Mapping[int, list[KnownDelivery]], at: datetime) -> frozenset[int]:
     """Ages of the months of which some delivery was known at a moment."""
     return frozenset(
-        month.index - each.index
-        for each, (_, rule) in months.items()
-        if any(entry.known_at(at) for entry in rule.deliveries.values())
+        age for age, deliveries in brought.items() if any(each.known_at(at) for each in deliveries)
     )
 
 

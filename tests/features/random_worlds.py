@@ -7,7 +7,8 @@ row by row in plain Python.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,16 @@ SCHEMA = TableSchema(
         Column("auto", ColumnType.BOOL, nullable=True),
         Column("due", ColumnType.DATE, nullable=True),
         Column("paid", ColumnType.DATE, nullable=True),
+        Column("ended", ColumnType.DATE, nullable=True),
+        Column("opened", ColumnType.TIME, nullable=True),
+        Column("payer", ColumnType.SUBJECT, nullable=True),
     ),
     ("no", "period"),
 )
 MONEY = {"amt", "tax"}
-COLUMNS = ("status", "grade", "other", "amt", "tax", "used", "people", "auto", "due", "paid")
+COLUMNS = (
+    "status", "grade", "other", "amt", "tax", "used", "people", "auto", "due", "paid", "ended", "opened", "payer",
+)  # fmt: skip
 
 #: What a cell may hold, the plainest first: amounts whose tax is 13 %, 6 % to the fen, several rates, or none.
 _CELLS: dict[str, list[Any]] = {
@@ -60,6 +66,10 @@ _CELLS: dict[str, list[Any]] = {
     "auto": [True, False, None],
     "due": [1, 9, 15, 27, None],
     "late": [0, 4, -3, None],
+    # Ended so many months ago; opened just before and at midnight in China; identities under two keys.
+    "ended": [0, 1, 2, 5, -1, None],
+    "opened": [(15, 59), (16, 0), None],
+    "payer": ["k1:00000000000a", "k1:00000000000b9", "k2:000000000001", None],
 }  # fmt: skip
 
 
@@ -80,6 +90,7 @@ class Row:
             chosen[name] = among[place]
         due = chosen.pop("due")
         late = chosen.pop("late")
+        ended, opened = chosen.pop("ended"), chosen.pop("opened")
         amt, tax = chosen.pop("amounts")
         day = date(month.year, month.month, due) if due is not None else None
         paid = day + timedelta(days=late) if day is not None and late is not None else None
@@ -91,6 +102,8 @@ class Row:
             "tax": tax,
             "due": day,
             "paid": paid,
+            "ended": None if ended is None else month.plus(-ended).last_day,
+            "opened": None if opened is None else datetime(month.year, month.month, 9, *opened, tzinfo=UTC),
         }
 
 
@@ -123,7 +136,7 @@ row_strategy = st.builds(
     Row,
     st.integers(0, KEYS - 1),
     st.sampled_from([None, None, None, *range(SUBJECTS)]),
-    st.integers(0, 3 * 4**2 * 8 * 4**2 * 3 * 5 * 4 - 1),
+    st.integers(0, prod(len(among) for among in _CELLS.values()) - 1),
     st.booleans(),
 )
 _deliveries = st.builds(
@@ -184,6 +197,8 @@ def raw_month(deliveries: World, month: int) -> pa.Table:
         "auto": pa.bool_(),
         "due": pa.date32(),
         "paid": pa.date32(),
+        "ended": pa.date32(),
+        "opened": pa.timestamp("us", tz="UTC"),
     }
     columns: dict[str, Any] = {"subject_no": pa.array([v["subject"] for *_, v, _ in flat], pa.int32())}
     columns["no"] = pa.array([v["no"] for *_, v, _ in flat], pa.string())
@@ -211,7 +226,8 @@ def resolver_of(deliveries: World, month: int) -> Resolver:
 def folded(deliveries: World, definition: FactDefinition, month: int) -> pa.Table:
     """Facts of one month, looking back where the definition does."""
     if not definition.look_back:
-        return fold_month(raw_month(deliveries, month), definition, SCHEMA, resolver_of(deliveries, month))
+        rows, rule = raw_month(deliveries, month), resolver_of(deliveries, month)
+        return fold_month(rows, definition, SCHEMA, rule, FIRST.plus(month))
     there = {item.month for item in deliveries if item.rows}
     months: dict[Month, RawMonth] = {
         FIRST.plus(m): (raw_month(deliveries, m), resolver_of(deliveries, m))
@@ -233,7 +249,7 @@ def world(root: Path, deliveries: World, *definitions: FactDefinition) -> TableS
 
 
 def known(deliveries: World, month: int, at: datetime) -> list[dict[str, Any]] | None:
-    """Rows of a month as known at a moment, replayed one by one; None where no delivery of it was known."""
+    """Rows of a month as known at a moment, replayed one by one; None where no delivery with rows was known."""
     rows: dict[int, dict[str, Any]] = {}
     mine = [
         d for d in deliveries if d.month == month and d.at <= at and (d.gone_at is None or d.gone_at > at)
@@ -245,7 +261,7 @@ def known(deliveries: World, month: int, at: datetime) -> list[dict[str, Any]] |
             rows.pop(row.key, None)
             if not row.withdraws:
                 rows[row.key] = row.values(FIRST.plus(month))
-    return list(rows.values()) if mine else None
+    return list(rows.values()) if any(item.rows for item in mine) else None
 
 
 def told(deliveries: World, month: int, at: datetime) -> set[int]:

@@ -1,13 +1,14 @@
 """Folds and window formulas once more, in plain Python over rows and pandas over months: slow, and written from what the
 definitions say, not from how the engine does it.
 
-A known row is a dict of canonical columns: amounts as whole fen, dates as `date`, None = not given; `subject` is its number.
+A known row is a dict of canonical columns: amounts as whole fen, dates as `date`, moments as aware `datetime`, None = not given;
+`subject` is its number, `period_end` the last day of the month that is folded.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from features.derived_columns import DaysAfterNewYear, DaysBeforeNewYear, DaysBetween, Derived, TaxRate
-from features.fact_definition import Comparison, FactDefinition, Measure
+from features.fact_definition import Adverse, Comparison, FactDefinition, Measure
 
 Row = dict[str, Any]
 NAN = float("nan")
+CHINA = timezone(timedelta(hours=8))
 
 #: Chinese New Year's days of the years that tests live in.
 NEW_YEARS = [date(2024, 2, 10), date(2025, 1, 29), date(2026, 2, 17), date(2027, 2, 6)]
@@ -33,6 +35,8 @@ def month_measure(
 ) -> float:
     """One measure of one subject and month. `money`: columns in fen; `before`: rows by months ago, None = never delivered."""
     kept = [row for row in rows if _meets(row, measure.where, facts, money)]
+    if measure.adverse is not None:
+        kept = [row for row in kept if _counts_still(row, measure.adverse)]
     if measure.back:
         return _looking_back(measure, kept, facts, money, before or {})
     if measure.agg == "count":
@@ -72,9 +76,28 @@ def month_measure(
     if measure.agg == "max_gap":
         days = sorted(value for _, value in values)
         return max([(b - a).days for a, b in zip(days, days[1:], strict=False)], default=0)
+    if measure.agg == "identity":
+        return min(_identity(value) for _, value in values)
     if measure.agg == "code_rank":
         return max([measure.ranks.index(value) for _, value in values if value in measure.ranks], default=NAN)
     raise NotImplementedError(measure.agg)
+
+
+def _identity(pseudonym: str) -> int:
+    """Version of the key above 48 bits, and these the first twelve digits."""
+    version, digits = pseudonym[1:].split(":")
+    return int(version) * 2**48 + int(digits[:12], 16)
+
+
+def _counts_still(row: Row, adverse: Adverse) -> bool:
+    """An event of its own month always; else by its end, by its date where no end is told, and where neither is: still."""
+    if adverse.own_month:
+        return True
+    told = [row[name] for name in (adverse.end, adverse.date) if name is not None and row[name] is not None]
+    if not told:
+        return True
+    now = row["period_end"]
+    return bool((now.year - told[0].year) * 12 + now.month - told[0].month < adverse.months)
 
 
 def _looking_back(
@@ -109,7 +132,7 @@ def _derived(row: Row, derived: Derived) -> float | None:
     if any(row[column] is None for column in derived.sources):
         return None
     if isinstance(derived, DaysBetween):
-        return (row[derived.to] - row[derived.days_from]).days
+        return (_day(row[derived.to]) - _day(row[derived.days_from])).days
     if isinstance(derived, DaysAfterNewYear):
         day = row[derived.days_after_new_year]
         return min((day - feast).days for feast in NEW_YEARS if feast <= day)
@@ -124,6 +147,11 @@ def _derived(row: Row, derived: Derived) -> float | None:
     apart = {rate: abs(tax - net * Fraction(str(rate)) / 100) for rate in derived.rates}
     nearest = min(derived.rates, key=apart.__getitem__)
     return nearest if apart[nearest] <= max(net * Fraction(str(derived.tolerance)) / 100, 1) else None
+
+
+def _day(told: date) -> date:
+    """A date, or the day in China on which a moment falls."""
+    return told.astimezone(CHINA).date() if isinstance(told, datetime) else told
 
 
 def _meets(row: Row, where: dict[str, Any], facts: FactDefinition, money: set[str]) -> bool:
@@ -154,21 +182,34 @@ def _passes(value: Any, test: Any, scale: int) -> bool:
 
 def formula(name: str, months: pd.Series, over: pd.Series | None = None) -> float:
     """A window formula over one subject's months, oldest first, NaN = no record."""
+    if over is not None:
+        return _of_two(name, list(months), list(over))
     s = months.reset_index(drop=True).astype(float)
     there = s.dropna()
     total = s.sum(min_count=1)
     n = len(s)
-    if name == "share_of":
-        assert over is not None
-        return _over(total, over.sum(min_count=1))
     if name == "records":
         return len(there)
     if name == "ratio_previous":
         return _over(s[n // 2 :].sum(min_count=1), s[: n // 2].sum(min_count=1))
     if name == "year_on_year":
         return _over(s[12:].sum(min_count=1), s[: n - 12].sum(min_count=1))
+    if name in ("worst_on_year", "down_on_year"):
+        return _on_year(name, list(s))
     if there.empty:
         return NAN
+    if name in ("changes", "held"):
+        return _of_identity(name, there)
+    steps = [b - a for a, b in zip(there, there.iloc[1:], strict=False)]
+    if name in ("rises", "falls", "level_change"):
+        answers = {"rises": sum(d > 0 for d in steps), "falls": sum(d < 0 for d in steps)}
+        return answers.get(name, there.iloc[-1] - there.iloc[0]) if steps else NAN
+    if name == "current_run":
+        return len("".join("x" if v > 0 else " " for v in there).split(" ")[-1])
+    if name == "peak_share":
+        return _over(there.max(), total)
+    if name == "last_of_peak":
+        return _over(there.iloc[-1], there.max())
     simple = {
         "sum": total,
         "mean": there.mean(),
@@ -219,6 +260,50 @@ def formula(name: str, months: pd.Series, over: pd.Series | None = None) -> floa
         between = (groups.count() * (groups.mean() - there.mean()) ** 2).sum()
         return _over(between, ((there - there.mean()) ** 2).sum())
     raise NotImplementedError(name)
+
+
+def _of_two(name: str, x: list[float], y: list[float]) -> float:
+    if name == "share_of":
+        return _over(pd.Series(x).sum(min_count=1), pd.Series(y).sum(min_count=1))
+    both = [(v, w) for v, w in zip(x, y, strict=True) if not np.isnan(v) and not np.isnan(w)]
+    if name == "months_below":
+        return sum(v < w for v, w in both) if both else NAN
+    if name == "co_movement":
+        left, right = [_exact(v) for v, _ in both], [_exact(w) for _, w in both]
+        if len(both) < 6 or len(set(left)) == 1 or len(set(right)) == 1:
+            return NAN
+        a, b = ([v - sum(side) / len(side) for v in side] for side in (left, right))
+        squares = sum(v * v for v in a) * sum(v * v for v in b)
+        return float(sum(v * w for v, w in zip(a, b, strict=True))) / float(squares) ** 0.5
+    raise NotImplementedError(name)
+
+
+def _on_year(name: str, x: list[float]) -> float:
+    """Of the months from the thirteenth on, those with a record whose month a year before was above 0."""
+    pairs = [
+        (_exact(x[m]), _exact(x[m - 12])) for m in range(12, len(x)) if not np.isnan(x[m]) and x[m - 12] > 0
+    ]
+    if name == "worst_on_year":
+        return float(min((now / before for now, before in pairs), default=NAN))
+    return sum((before - now) / before > Fraction(3, 10) for now, before in pairs) if pairs else NAN
+
+
+def _of_identity(name: str, there: pd.Series) -> float:
+    """`there`: identities by month; what stands above 48 bits is the key."""
+    known = list(there.items())
+    others = [
+        month
+        for (_, before), (month, now) in zip(known, known[1:], strict=False)
+        if now != before and now // 2**48 == before // 2**48
+    ]
+    if name == "changes":
+        return len(others)
+    since = others[-1] if others else known[0][0]
+    return float(known[-1][0] - since + 1)
+
+
+def _exact(value: float) -> Fraction:
+    return Fraction(str(value))
 
 
 def _over(part: float, whole: float) -> float:

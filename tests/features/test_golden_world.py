@@ -1,5 +1,5 @@
-"""The golden world: 445 rows of ten sources, kept as files, with rows that are late, restated and withdrawn; and every feature of
-the catalogue worked out by SQL that was written from the catalogue's words, apart from the engine.
+"""The golden world: rows of every source, kept as files, some late, restated or withdrawn; and every feature of the catalogue
+worked out by SQL that was written from the catalogue's words, apart from the engine.
 
 The SQL stands in `golden/`: what is known (`known_rows.sql`), monthly measures by source (`measures.sql`), formulas over windows
 (`formulas.sql`). A feature of a source or measure that the SQL doesn't tell of is named by `NOT_COVERED`; a formula never is.
@@ -28,11 +28,13 @@ from features.catalogue import Feature, FeatureSet, load_catalogue
 from features.fact_definition import FactDefinition, load_all_facts
 from features.fold import fold_month
 from features.look_back import RawMonth, fold_looking_back
-from features.windows import FORMULAS
+from features.windows import FORMULAS, OF_TWO
 from sources.versions import KnownDelivery, Resolver
 
 GOLDEN = Path(__file__).parent / "golden"
 AS_OF = Month(2026, 8)
+#: A month within the files: what came later, also of the months before, must not show.
+EARLIER = Month(2026, 3)
 CHINA = timezone(timedelta(hours=8))
 
 SCHEMAS = {name: contract.schema() for name, contract in load_contracts().items()}
@@ -102,7 +104,7 @@ def _fold(store: TableStore, definition: FactDefinition, rows: pa.Table, ledger:
             facts = (
                 fold_looking_back(inside, month, definition, schema)
                 if definition.look_back
-                else fold_month(raw, definition, schema, resolve)
+                else fold_month(raw, definition, schema, resolve, month)
             )
             store.replace(definition.fact_table, str(month), facts)
 
@@ -112,40 +114,86 @@ def _fold(store: TableStore, definition: FactDefinition, rows: pa.Table, ledger:
 
 @pytest.fixture(scope="module")
 def sql() -> Iterator[duckdb.DuckDBPyConnection]:
+    db = _told_by("2026-09-05 23:59:59.999999")
+    yield db
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def earlier() -> Iterator[duckdb.DuckDBPyConnection]:
+    db = _told_by("2026-04-05 23:59:59.999999")
+    yield db
+    db.close()
+
+
+def _told_by(cutoff: str) -> duckdb.DuckDBPyConnection:
+    """Monthly measures as known by a moment of China."""
     db = duckdb.connect()
     db.execute("SET TimeZone = 'Asia/Shanghai'; SET threads = 1")
     deliveries = _ledger()
     db.register("deliveries_frame", deliveries)
     db.execute("CREATE TABLE deliveries AS FROM deliveries_frame")
-    db.execute("SET VARIABLE cutoff = TIMESTAMPTZ '2026-09-05 23:59:59.999999+08'")
+    db.execute(f"SET VARIABLE cutoff = TIMESTAMPTZ '{cutoff}+08'")
     db.execute((GOLDEN / "known_rows.sql").read_text())
     for table in TABLES:
         name, keys = table.replace(".", "_"), _KEYS[table.split(".")[1]]
         db.register(f"arrow_{name}", _rows(table, SCHEMAS[table.split(".")[1]]))
         db.execute(f"CREATE TABLE rows_{name} AS FROM arrow_{name}")
         latest = "ORDER BY counted DESC, revision DESC, delivery_no DESC, abs(row_no) DESC"
-        once = f"QUALIFY row_number() OVER (PARTITION BY {keys} {latest}) = 1" if keys else ""
+        once = f"QUALIFY row_number() OVER (PARTITION BY r.period, {keys} {latest}) = 1" if keys else ""
         db.execute(
-            f"CREATE VIEW known_{name} AS FROM (SELECT r.*, s.counted, s.revision FROM rows_{name} r JOIN standing s "
+            f"CREATE TABLE known_{name} AS FROM (SELECT r.*, s.counted, s.revision FROM rows_{name} r JOIN standing s "
             f"USING (delivery_no) {once}) WHERE row_no > 0"
         )
+    for subject in ("enterprise", "resident"):
+        tables = [f"rows_{each.replace('.', '_')}" for each in TABLES if each.startswith(f"{subject}.")]
+        everyone = " UNION ".join(f"SELECT subject_no AS subject FROM {table}" for table in tables)
+        db.execute(f"CREATE TABLE everyone_{subject} AS {everyone}")
     db.execute((GOLDEN / "measures.sql").read_text())
-    yield db
-    db.close()
+    return db
 
 
 #: Business keys, month by month; none: every row of a standing delivery counts.
 _KEYS = {
-    "gov_award": "r.period, award_id",
+    "bk_account_month": "acct_id",
+    "bk_application": "application_id",
+    "bk_credit_account": "acct_id",
+    "bk_customer": "subject_no",
+    "edu_fee_payment": "receipt_id",
+    "gov_award": "award_id",
+    "hpf_employer_month": "subject_no",
+    "hpf_person_month": "subject_no",
     "invoice": "",
-    "platform_service": "r.period, case_id",
-    "si_employer_month": "r.period, subject_no, scheme",
-    "si_person_month": "r.period, subject_no, scheme, corr_period_ym",
-    "tax_arrears": "r.period, subject_no, tax_item_cd",
-    "tax_iit_withholding": "r.period, subject_no, payer_subject_id, income_type",
-    "tax_vat_return": "r.period, subject_no, period_from, period_to",
-    "util_bill": "r.period, util_acct_id",
+    "mk_assignment": "campaign_id, subject_no",
+    "mk_response": "event_id",
+    "nontax_bill": "pay_code_id",
+    "platform_login_day": "subject_no, login_date, platform_cd",
+    "platform_service": "case_id",
+    "reg_adverse": "event_id",
+    "reg_enterprise": "subject_no, valid_from",
+    "si_employer_month": "subject_no, scheme",
+    "si_person_month": "subject_no, scheme, corr_period_ym",
+    "si_person_status": "subject_no, scheme, valid_from",
+    "tax_arrears": "subject_no, tax_item_cd",
+    "tax_cit_return": "subject_no, period_to, kind",
+    "tax_credit_rating": "subject_no, eval_year",
+    "tax_event": "event_id",
+    "tax_iit_withholding": "subject_no, payer_subject_id, income_type",
+    "tax_inspection": "case_id",
+    "tax_payment": "voucher_id",
+    "tax_vat_return": "subject_no, period_from, period_to",
+    "util_account": "util_acct_id, valid_from",
+    "util_arrears_month": "util_acct_id",
+    "util_bill": "util_acct_id",
+    "util_disconnection": "event_id",
+    "util_payment": "receipt_id",
+    "veh_registration": "veh_id, valid_from",
+    "veh_violation": "event_id",
 }
+
+
+#: What amounts are held against.
+PER = {"provincial_average_wage": 7000.0}
 
 
 def _formulas() -> dict[str, str]:
@@ -154,21 +202,24 @@ def _formulas() -> dict[str, str]:
     return {name.strip(): query.strip() for name, query in named if " " not in name.strip()}
 
 
-def by_sql(db: duckdb.DuckDBPyConnection, subject: str, feature: Feature) -> dict[int, float]:
+def by_sql(
+    db: duckdb.DuckDBPyConnection, subject: str, feature: Feature, as_of: Month = AS_OF
+) -> dict[int, float]:
     """A feature of every subject by SQL: missing ones aren't in it."""
-    extra = {"ratio_previous": feature.window, "year_on_year": 12}.get(feature.formula, 0)
-    months = [str(m) for m in month_range(AS_OF.plus(1 - feature.window - extra), AS_OF)]
+    longer = {"ratio_previous": feature.window, "year_on_year": 12, "worst_on_year": 12, "down_on_year": 12}
+    extra = longer.get(feature.formula, 0)
+    months = [str(m) for m in month_range(as_of.plus(1 - feature.window - extra), as_of)]
     sides = [_side(db, subject, facts, measure) for facts, measure in feature.sides]
     over = f"LEFT JOIN ({sides[1]}) o USING (subject, period)" if len(sides) > 1 else ""
-    everyone = _everyone(subject)
     window = (
-        f"SELECT subject, t, a.value AS v{', o.value AS over_v' if over else ''} FROM ({everyone}) "
+        f"SELECT subject, t, a.value AS v{', o.value AS over_v' if over else ''} FROM everyone_{subject} "
         f"CROSS JOIN (SELECT unnest({months}) AS period, unnest(range(1, {len(months) + 1})) AS t) "
         f"LEFT JOIN ({sides[0]}) a USING (subject, period) {over}"
     )
     query = _formulas()[feature.formula].replace("$w", str(feature.window)).replace("$n", str(len(months)))
     found = db.execute(f"WITH w AS ({window}) SELECT * FROM ({query}) found (subject, value)").fetchall()
-    return {subject: float(value) for subject, value in found if value is not None}
+    per = 1.0 if feature.per is None else PER[feature.per]
+    return {subject: float(value) / per for subject, value in found if value is not None}
 
 
 def _side(db: duckdb.DuckDBPyConnection, subject: str, facts: str, measure: str) -> str:
@@ -183,14 +234,9 @@ def _side(db: duckdb.DuckDBPyConnection, subject: str, facts: str, measure: str)
         "WHERE d.received_at <= getvariable('cutoff')"
     )
     return (
-        f"SELECT subject, period, coalesce({measure}, 0) AS value FROM ({_everyone(subject)}) CROSS JOIN ({came}) "
+        f"SELECT subject, period, coalesce({measure}, 0) AS value FROM everyone_{subject} CROSS JOIN ({came}) "
         f"LEFT JOIN {view} USING (subject, period)"
     )
-
-
-def _everyone(subject: str) -> str:
-    tables = [f"rows_{each.replace('.', '_')}" for each in TABLES if each.startswith(f"{subject}.")]
-    return " UNION ".join(f"SELECT subject_no AS subject FROM {table}" for table in tables)
 
 
 def _measures(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str, str]]:
@@ -227,31 +273,54 @@ def test_every_formula_and_every_feature_is_covered_or_named(sql: duckdb.DuckDBP
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
+def test_the_rows_say_something_of_every_feature(store: TableStore, name: str) -> None:
+    """One that is missing for everyone, or the same for everyone, would prove little."""
+    found = feature_table(store, SETS[name], AS_OF).to_pandas().set_index("subject_no")
+    different = found.nunique()
+    assert not list(different.index[different == 0])
+    assert (different > 1).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
 def test_every_feature_is_what_the_sql_says(
     store: TableStore, sql: duckdb.DuckDBPyConnection, name: str
 ) -> None:
     feature_set = SETS[name]
-    found = feature_table(store, feature_set, AS_OF).to_pandas().set_index("subject_no")
+    _agree(store, sql, feature_set, AS_OF)
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_and_what_it_said_in_an_earlier_month(
+    store: TableStore, earlier: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    _agree(store, earlier, SETS[name], EARLIER)
+
+
+def _agree(store: TableStore, db: duckdb.DuckDBPyConnection, feature_set: FeatureSet, as_of: Month) -> None:
+    found = feature_table(store, feature_set, as_of).to_pandas().set_index("subject_no")
     assert len(found) >= 3
-    for feature in covered(sql, feature_set):
-        expected = pd.Series(by_sql(sql, str(feature_set.subject), feature), dtype=float).reindex(found.index)
+    for feature in covered(db, feature_set):
+        values = by_sql(db, str(feature_set.subject), feature, as_of)
+        expected = pd.Series(values, dtype=float).reindex(found.index)
         np.testing.assert_allclose(
             found[feature.name].to_numpy(), expected.to_numpy(), rtol=1e-12, atol=1e-12, err_msg=feature.name
         )
 
 
-@pytest.mark.parametrize("formula", sorted(set(FORMULAS) - {"share_of"}))
+@pytest.mark.parametrize("formula", sorted(FORMULAS))
 def test_every_formula_is_what_the_sql_says(
     store: TableStore, sql: duckdb.DuckDBPyConnection, formula: str
 ) -> None:
-    """Also those that no feature uses now, on sales, on a source of events, and on amounts that are red now and then."""
+    """Also those that no feature uses now, on sales, on a source of events, and on amounts that are red now and then; formulas of
+    two measures on sales and the tax on them."""
     feature_set = SETS["enterprise_monthly"]
     sample = feature_set.features[0]
     sides = [("tax_vat_return", "sales_amt"), ("gov_award", "awards"), ("invoice", "margin_amt")]
+    over = "tax_amt" if formula in OF_TWO else None
     features = tuple(
         dataclasses.replace(sample, name=f"{measure}_{window}", facts=facts, measure=measure, formula=formula, window=window,
-                            over=None, over_facts=facts, scale=1.0 if measure == "awards" else 0.01)
-        for facts, measure in sides for window in (3, 7, 13, 24)
+                            over=over, over_facts="tax_vat_return", scale=1.0 if measure == "awards" else 0.01)
+        for facts, measure in sides if over is None or measure != "awards" for window in (3, 7, 13, 24)
     )  # fmt: skip
     facts = {name: FACTS[feature_set.subject, name] for name, _ in sides}
     found = feature_table(
@@ -265,7 +334,7 @@ def test_every_formula_is_what_the_sql_says(
 
 
 #: Formulas that give an amount.
-MONEY = {"sum", "mean", "min", "max", "std", "last"}
+MONEY = {"sum", "mean", "min", "max", "std", "last", "level_change"}
 
 #: Worked out by hand from the files, as of 2026-08: what was known by the end of 2026-09-05.
 BY_HAND = [

@@ -54,6 +54,16 @@ def test_a_restated_month_is_a_newer_block_of_the_months_after_it() -> None:
     ).drop_columns(["known_at"])
 
 
+def test_a_delivery_without_rows_delivers_nothing_then_or_later() -> None:
+    """February's first delivery was empty. That rows of it came in June must not show in what March told before."""
+    empty = [WORLD[0], Delivered(1, "supplement", 3, ()), WORLD[2]]
+    later = [*empty, Delivered(1, "supplement", 120, (Row(1, 0, Y),), None, 2)]
+    assert latest(empty, 2)["kept_amt"] != latest(empty, 2)["kept_amt"], "missing"
+    before, after = folded(later, BACK, 2).to_pylist()
+    assert all(before[name] != before[name] for name in PARTIES)
+    assert (after["new"], after["kept_amt"]) == (1, 100_00)
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "beside others": ({"n": {"agg": "count"}, "new": PARTIES["new"]}, "in facts of their own"),
     "without a look-back": ({"new": {"agg": "first_seen", "column": "other"}}, "need `back`"),

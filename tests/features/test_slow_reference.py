@@ -19,8 +19,8 @@ from features.as_of import feature_table
 from features.catalogue import Feature, FeatureSet
 from features.fact_definition import Aggregation, FactDefinition
 from features.window_kernels import KERNELS
-from features.window_kernels_of_two import KERNELS_OF_TWO, share_of
-from features.windows import EXTRA_MONTHS, FORMULAS
+from features.window_kernels_of_two import KERNELS_OF_TWO
+from features.windows import EXTRA_MONTHS, FORMULAS, OF_IDENTITY, OF_TWO
 from tests.features import slow_reference as slow
 from tests.features.random_worlds import FIRST, MONEY, MONTHS, World, folded, known, told, world, worlds
 
@@ -30,6 +30,8 @@ DERIVE = {
     "rate": {"tax": "tax", "net": "amt", "rates": [17, 13, 9, 6, 3, 1, 0], "tolerance": 0.1},
     "after": {"days_after_new_year": "due"},
     "before": {"days_before_new_year": "due"},
+    "age": {"days_from": "ended", "to": "period_end"},
+    "until_opened": {"days_from": "due", "to": "opened"},
 }
 VALID = {"status": "valid"}
 MEASURES: dict[str, dict[str, Any]] = {
@@ -58,6 +60,21 @@ MEASURES: dict[str, dict[str, Any]] = {
     "hhi": {"agg": "hhi", "column": "other", "by": "amt", "where": {"amt": {"gt": 0}}},
     "gap": {"agg": "max_gap", "column": "due"},
     "grade": {"agg": "code_rank", "column": "grade", "ranks": ["A", "B", "C"], "where": {"amt": {"lt": 99}}},
+    "payer": {"agg": "identity", "column": "payer", "where": VALID},
+    "age": {"agg": "max", "column": "age"},
+    "old": {"agg": "count", "where": {"age": {"gt": 31}}},
+    "until_opened": {"agg": "sum", "column": "until_opened"},
+    "at_once": {"agg": "count", "where": {"until_opened": {"among": [0, 1]}}},
+    "this_month": {"agg": "count", "adverse": "month"},
+    "young": {"agg": "count", "adverse": {"end": "ended", "months": 2}},
+    "young_amt": {
+        "agg": "sum",
+        "column": "amt",
+        "where": VALID,
+        "adverse": {"date": "due", "end": "ended", "months": 3},
+    },
+    "begun": {"agg": "max", "column": "people", "adverse": {"date": "ended", "months": 1}},
+    "by_either": {"agg": "count", "adverse": {"date": "ended", "end": "paid", "months": 2}},
 }
 PARTIES: dict[str, dict[str, Any]] = {
     "new": {"agg": "first_seen", "column": "other", "back": 2, "where": VALID},
@@ -87,15 +104,21 @@ def test_every_aggregation_stands_in_these_worlds() -> None:
     assert used == set(get_args(Aggregation))
 
 
+def _dated(rows: list[slow.Row] | None, month: int) -> list[slow.Row] | None:
+    return None if rows is None else [{**row, "period_end": FIRST.plus(month).last_day} for row in rows]
+
+
 def expected_month(
     deliveries: World, definition: FactDefinition, month: int, at: Any
 ) -> dict[int, dict[str, float]]:
     """Measures of a month as known at a moment by subject; {} where nothing of it had come."""
-    rows = known(deliveries, month, at)
+    rows = _dated(known(deliveries, month, at), month)
     if not told(deliveries, month, at):
         return {}
     ages = range(1, definition.look_back + 1)
-    before = {age: known(deliveries, month - age, at) if month >= age else None for age in ages}
+    before = {
+        age: _dated(known(deliveries, month - age, at), month) if month >= age else None for age in ages
+    }
     mine = slow.by_subject(rows or [])
     theirs = {age: slow.by_subject(each) for age, each in before.items() if each is not None}
     everyone = set(mine).union(*theirs.values())
@@ -142,28 +165,45 @@ series = st.sampled_from([1, 2, 3, 6, 12, 14, 24, 36]).flatmap(
 )
 
 
+#: Identities of a month: two under the first key, two under the second.
+identities = st.sampled_from([slow.NAN, 2**48 + 5.0, 2**48 + 6.0, 2 * 2**48 + 5.0, 2 * 2**48 + 6.0])
+
+
 @settings(max_examples=150)
 @given(series, st.data())
-def test_formulas_agree(values: list[float], data: st.DataObject) -> None:
-    months, x = pd.Series(values), np.array(values)[:, None]
-    other = data.draw(st.lists(cells, min_size=len(values), max_size=len(values)))
-    for name in FORMULAS:
-        if name == "year_on_year" and len(values) < 13:
+def test_formulas_of_one_measure_agree(values: list[float], data: st.DataObject) -> None:
+    size = len(values)
+    who = data.draw(st.lists(identities, min_size=size, max_size=size))
+    for name, kernel in KERNELS.items():
+        if name == "year_on_year" and size < 13:
             continue
-        over = pd.Series(other) if name == "share_of" else None
-        found = share_of(x, np.array(other)[:, None])[0] if name == "share_of" else KERNELS[name](x)[0]
-        # A mean or spread that is nothing but rounding is no number to divide by.
-        if _all_but_zero(months, name):
+        x = who if name in OF_IDENTITY else values
+        if _all_but_zero(pd.Series(x), name):
             continue
-        assert found == pytest.approx(slow.formula(name, months, over), rel=1e-9, abs=1e-9, nan_ok=True), name
+        found = kernel(np.array(x)[:, None])[0]
+        assert found == pytest.approx(slow.formula(name, pd.Series(x)), rel=1e-9, abs=1e-9, nan_ok=True), name
+
+
+@settings(max_examples=150)
+@given(series.flatmap(lambda x: st.tuples(st.just(x), st.lists(cells, min_size=len(x), max_size=len(x)))))
+def test_formulas_of_two_measures_agree(sides: tuple[list[float], list[float]]) -> None:
+    x, y = (pd.Series(side) for side in sides)
+    for name, kernel in KERNELS_OF_TWO.items():
+        if _all_but_zero(x, name) or _all_but_zero(y, name):
+            continue
+        found = kernel(x.to_numpy()[:, None], y.to_numpy()[:, None])[0]
+        assert found == pytest.approx(slow.formula(name, x, y), rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
 def _all_but_zero(months: pd.Series, name: str) -> bool:
+    """A sum, mean or spread that is nothing but rounding is no number to divide by."""
     there = months.dropna()
     size = there.abs().max() if len(there) else 0.0
     tiny = abs(there.mean()) < 1e-9 * size if len(there) else False
-    alike = len(there) > 0 and there.std(ddof=0) < 1e-9 * size
-    return (name in ("cv", "slope") and tiny) or (name == "seasonal_strength" and alike)
+    alike = len(there) > 0 and there.std(ddof=0) < 1e-6 * size
+    return (name in ("cv", "slope", "peak_share", "share_of") and tiny) or (
+        name in ("seasonal_strength", "co_movement") and alike and there.nunique() > 1
+    )
 
 
 # -- features ----------------------------------------------------------------------------------------------------------
@@ -173,6 +213,8 @@ _WINDOWS = {
     "ratio_previous": [1, 3],
     "best_quarter_share": [3, 6],
     "seasonal_strength": [14],
+    "worst_on_year": [1, 2],
+    "down_on_year": [2],
 }
 
 
@@ -187,7 +229,7 @@ def _feature(
     )  # fmt: skip
 
 
-ALONE = [name for name in FORMULAS if name != "share_of"]
+ALONE = [name for name in FORMULAS if name not in OF_TWO | OF_IDENTITY]
 FEATURES = FeatureSet(
     "every_formula",
     SubjectKind.ENTERPRISE,
@@ -196,6 +238,11 @@ FEATURES = FeatureSet(
         *(_feature("rows", "amt", name, w) for name in ALONE for w in _WINDOWS.get(name, [2, 6])),
         *(_feature("events", "n", name, w) for name in ALONE for w in _WINDOWS.get(name, [3])),
         *(_feature("parties", "new", name, 3) for name in ("sum", "records", "last", "max")),
+        *(_feature("rows", "payer", name, w) for name in sorted(OF_IDENTITY) for w in (2, 12)),
+        *(_feature("rows", "young_amt", name, 6) for name in ("sum", "last")),
+        *(_feature("rows", "at_once", name, w, ("rows", "n")) for name in sorted(OF_TWO) for w in (3, 14)),
+        _feature("rows", "amt", "months_below", 6, ("events", "n")),
+        _feature("rows", "amt", "co_movement", 14, ("events", "n")),
         _feature("events", "largest", "max", 6),
         _feature("rows", "late", "share_of", 6, ("rows", "n")),
         _feature("rows", "amt", "share_of", 3, ("events", "n")),

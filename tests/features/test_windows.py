@@ -170,64 +170,6 @@ def test_agrees_with_pandas(rows: list[list[float]]) -> None:
         )
 
 
-def _slow(formula: str, x: list[float], y: list[float]) -> float:
-    """One subject's value by plain loops over its months."""
-    there = [v for v in x if not np.isnan(v)]
-    both = [(v, w) for v, w in zip(x, y, strict=True) if not np.isnan(v) and not np.isnan(w)]
-    years = [(x[m], x[m - 12]) for m in range(12, len(x)) if not np.isnan(x[m]) and x[m - 12] > 0]
-    if formula == "current_run":
-        run = 0
-        for v in reversed(there):
-            if v <= 0:
-                break
-            run += 1
-        return run if there else NAN
-    if formula == "worst_on_year":
-        return min((now / before for now, before in years), default=NAN)
-    if formula == "down_on_year":
-        return sum(now < 0.7 * before for now, before in years) if years else NAN
-    if formula == "months_below":
-        return sum(v < w for v, w in both) if both else NAN
-    left, right = [v for v, _ in both], [w for _, w in both]
-    if len(both) < 6 or len(set(left)) < 2 or len(set(right)) < 2:
-        return NAN
-    return float(np.corrcoef(left, right)[0, 1])
-
-
-@given(
-    st.integers(13, 24).flatmap(
-        lambda months: st.lists(
-            st.tuples(*(st.lists(cells, min_size=months, max_size=months) for _ in range(2))),
-            min_size=1,
-            max_size=6,
-        )
-    )
-)
-def test_agrees_with_plain_loops(subjects: list[tuple[list[float], list[float]]]) -> None:
-    x, y = (np.array([pair[side] for pair in subjects]).T.copy() for side in (0, 1))
-    for name in ("current_run", "worst_on_year", "down_on_year", "months_below", "co_movement"):
-        ours = KERNELS_OF_TWO[name](x, y) if name in OF_TWO else KERNELS[name](x)
-        expected = [_slow(name, *pair) for pair in subjects]
-        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12, err_msg=name)
-
-
-@given(
-    st.lists(st.lists(st.sampled_from([NAN, A1, B1, A2, B2]), min_size=7, max_size=7), min_size=1, max_size=9)
-)
-def test_identities_agree_with_reading_them_one_by_one(rows: list[list[float]]) -> None:
-    x = np.ascontiguousarray(np.array(rows).T)
-    for position, row in enumerate(rows):
-        known = [(month, value) for month, value in enumerate(row) if not np.isnan(value)]
-        another = [
-            month
-            for (_, before), (month, value) in zip(known, known[1:], strict=False)
-            if value != before and value // 2**48 == before // 2**48
-        ]
-        since = (another or [month for month, _ in known[:1]] or [0])[-1]
-        np.testing.assert_equal(KERNELS["changes"](x)[position], len(another) if known else NAN)
-        np.testing.assert_equal(KERNELS["held"](x)[position], known[-1][0] - since + 1 if known else NAN)
-
-
 def test_every_formula_of_the_catalogue_has_its_kernel() -> None:
     assert {*KERNELS, *KERNELS_OF_TWO} == set(FORMULAS)
     assert set(KERNELS_OF_TWO) == OF_TWO

@@ -1,4 +1,4 @@
--- Window formulas over `w`: one row per subject and month of the window, `t` = 1 for the oldest month, `v` NULL = no record.
+-- Window formulas over `w`: one row per subject and month of the window, `t` = 1 for the oldest month, `v` NULL = no record, `over_v` = what it is held against.
 -- Each query gives subject and value; $w is the window in months, $n the months of `w`. Blocks are named by their first line.
 
 -- sum
@@ -60,3 +60,37 @@ FROM (SELECT subject, v, avg(v) OVER (PARTITION BY subject) AS m, avg(v) OVER (P
 GROUP BY subject
 -- share_of
 SELECT subject, sum(v) / nullif(sum(over_v), 0) FROM w GROUP BY subject
+-- months_below
+SELECT subject, count(*) FILTER (WHERE v < over_v) FROM w WHERE v IS NOT NULL AND over_v IS NOT NULL GROUP BY subject
+-- co_movement
+SELECT subject, CASE WHEN count(*) >= 6 AND min(v) < max(v) AND min(o) < max(o)
+    THEN sum((v - mv) * (o - mo)) / sqrt(sum((v - mv) ^ 2) * sum((o - mo) ^ 2)) END
+FROM (SELECT subject, v, over_v AS o, avg(v) OVER (PARTITION BY subject) AS mv, avg(over_v) OVER (PARTITION BY subject) AS mo
+      FROM w WHERE v IS NOT NULL AND over_v IS NOT NULL) GROUP BY subject
+-- rises
+SELECT subject, CASE WHEN count(*) >= 2 THEN count(*) FILTER (WHERE v > before) END
+FROM (SELECT subject, v, lag(v) OVER (PARTITION BY subject ORDER BY t) AS before FROM w WHERE v IS NOT NULL) GROUP BY subject
+-- falls
+SELECT subject, CASE WHEN count(*) >= 2 THEN count(*) FILTER (WHERE v < before) END
+FROM (SELECT subject, v, lag(v) OVER (PARTITION BY subject ORDER BY t) AS before FROM w WHERE v IS NOT NULL) GROUP BY subject
+-- level_change
+SELECT subject, CASE WHEN count(*) >= 2 THEN arg_max(v, t) - arg_min(v, t) END FROM w WHERE v IS NOT NULL GROUP BY subject
+-- current_run
+SELECT subject, count(*) FILTER (WHERE t > coalesce(stopped, 0))
+FROM (SELECT subject, t, max(CASE WHEN v <= 0 THEN t END) OVER (PARTITION BY subject) AS stopped FROM w WHERE v IS NOT NULL) GROUP BY subject
+-- peak_share
+SELECT subject, max(v) / nullif(sum(v), 0) FROM w GROUP BY subject
+-- last_of_peak
+SELECT subject, arg_max(v, t) / nullif(max(v), 0) FROM w WHERE v IS NOT NULL GROUP BY subject
+-- worst_on_year
+SELECT n.subject, min(n.v / b.v) FROM w n JOIN w b ON b.subject = n.subject AND b.t = n.t - 12
+WHERE n.v IS NOT NULL AND b.v > 0 GROUP BY n.subject
+-- down_on_year
+SELECT n.subject, count(*) FILTER (WHERE n.v < 0.7 * b.v) FROM w n JOIN w b ON b.subject = n.subject AND b.t = n.t - 12
+WHERE n.v IS NOT NULL AND b.v > 0 GROUP BY n.subject
+-- changes
+SELECT subject, count(*) FILTER (WHERE v <> before AND floor(v / 2 ^ 48) = floor(before / 2 ^ 48))
+FROM (SELECT subject, v, lag(v) OVER (PARTITION BY subject ORDER BY t) AS before FROM w WHERE v IS NOT NULL) GROUP BY subject
+-- held
+SELECT subject, max(t) - coalesce(max(CASE WHEN v <> before AND floor(v / 2 ^ 48) = floor(before / 2 ^ 48) THEN t END), min(t)) + 1
+FROM (SELECT subject, t, v, lag(v) OVER (PARTITION BY subject ORDER BY t) AS before FROM w WHERE v IS NOT NULL) GROUP BY subject
