@@ -35,7 +35,7 @@ def test_a_report_as_table_json_and_page(home: Path, tmp_path: Path, capsys: Cap
     said = gscene(capsys, "subject", "report", "--provider-code", CODES[1], "--home", home)
     assert (
         said.code == 0
-        and "rows: 9" in said.out
+        and "rows: 12" in said.out
         and "raw/enterprise/invoice" in said.err
         and "增值税发票" in said.err
     )
@@ -102,11 +102,11 @@ def test_erasing_twice_and_looking_again(home: Path, capsys: Capture) -> None:
     ]
     done = gscene(capsys, *erase, "--home", home, "--json")
     assert (
-        done.code == 0 and done.json["erased"]["table_rows_removed"] == 9 and done.json["repeated"] is False
+        done.code == 0 and done.json["erased"]["table_rows_removed"] == 12 and done.json["repeated"] is False
     )
     assert done.json["recalls"] == [] and done.json["models"] == []
     again = gscene(capsys, *erase, "--home", home, "--json").json
-    assert again["repeated"] is True and again["erased"]["table_rows_removed"] == 9
+    assert again["repeated"] is True and again["erased"]["table_rows_removed"] == 12
     assert gscene(capsys, "subject", "report", "--provider-code", CODES[1], "--home", home).code == 1
     others = gscene(capsys, "subject", "report", "--provider-code", CODES[0], "--home", home, "--json")
     assert others.code == 0 and len(others.json["sections"][0]["rows"]) > 0
