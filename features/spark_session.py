@@ -117,7 +117,7 @@ def open_session(place: SparkPlace) -> SparkSession:
         os.environ["SPARK_CONF_DIR"] = str(place.configuration)
     os.environ["SPARK_LOCAL_IP"] = LOOPBACK
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JError
     from pyspark.sql import SparkSession
 
     open_one = SparkSession.getActiveSession()
