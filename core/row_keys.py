@@ -23,6 +23,10 @@ def packed_keys(columns: Sequence[pa.Array | pa.ChunkedArray]) -> np.ndarray:
         if size * count > _ROOM:
             different, keys = np.unique(keys, return_inverse=True)
             size = len(different)
+        if size * count > _ROOM:
+            # Numbers that are far apart: the different ones are as many as rows at most.
+            different, codes = np.unique(codes, return_inverse=True)
+            count = len(different)
         keys, size = keys * count + codes, size * count
     return keys
 

@@ -72,7 +72,7 @@ def write_as_known(
     file: Path,
 ) -> tuple[int, KnownThen]:
     """Write `file` (.csv or .parquet): one row per subject with its pseudonym and the features of `as_of` as known at `at`; an
-    empty cell is missing. Returns the rows and what was known.
+    empty cell is missing. The file is for its owner alone. Returns the rows and what was known.
 
     Consents are those of the month and of now: whoever withdrew isn't in it. GsceneError for a moment that lies ahead and for
     another kind of file; GateRefused where facts lag behind the raw months.
@@ -93,16 +93,19 @@ def write_as_known(
     told = known_then(state, feature_set, as_of, at)
     file.parent.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: an interrupted run leaves no half of a file that looks like all of it.
-    unfinished = file.with_name(f".{file.name}.part")
-    writer = (
-        pacsv.CSVWriter(unfinished, schema) if file.suffix == ".csv" else pq.ParquetWriter(unfinished, schema)
-    )
-    rows = 0
-    with writer:
-        for piece in _pieces(store, feature_set, as_of, at, {as_of: mask}, registry, schema):
-            writer.write_table(piece)
-            rows += piece.num_rows
-    unfinished.replace(file)
+    unfinished, rows = file.with_name(f".{file.name}.part"), 0
+    try:
+        unfinished.touch(mode=0o600)
+        is_csv = file.suffix == ".csv"
+        with (
+            pacsv.CSVWriter(unfinished, schema) if is_csv else pq.ParquetWriter(unfinished, schema) as writer
+        ):
+            for piece in _pieces(store, feature_set, as_of, at, {as_of: mask}, registry, schema):
+                writer.write_table(piece)
+                rows += piece.num_rows
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return rows, told
 
 

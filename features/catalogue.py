@@ -109,6 +109,12 @@ class FeatureSet:
         """Risk direction by feature: +1 raises PD, -1 lowers it, 0 no constraint."""
         return {feature.name: feature.risk for feature in self.features}
 
+    def months_read(self, feature: Feature) -> int:
+        """Months of raw rows that a feature rests on, the as-of month included: those of its facts, and those that the first of
+        them is compared with."""
+        backs = (self.facts[facts].measures[measure].back for facts, measure in feature.sides)
+        return feature.months_back + max(backs)
+
     def for_purpose(self, purpose: Purpose) -> list[str]:
         """Names of the features that may serve this purpose."""
         return [feature.name for feature in self.features if purpose in feature.purposes]

@@ -65,7 +65,7 @@ class ConsentMask:
         asked: dict[tuple[Purpose, str], int] = {}
         for one in self.features:
             for key in ((p, name) for p in one.purposes & self.purposes for name in _sources(one)):
-                asked[key] = max(asked.get(key, 0), one.months_back)
+                asked[key] = max(asked.get(key, 0), self.feature_set.months_read(one))
         for (purpose, facts), months_back in sorted(asked.items()):
             table = self.feature_set.facts[facts].table
             yield purpose, facts, self.entitlement.reasons(purpose, table, span=self._span(months_back))
@@ -86,7 +86,7 @@ class ConsentMask:
     def _keys(self, feature: Feature, purpose: Purpose) -> list[_Key]:
         asked = (feature.name, purpose)
         if asked not in self._asked:
-            presence, span = feature.formula in PRESENCE, self._span(feature.months_back)
+            presence, span = feature.formula in PRESENCE, self._span(self.feature_set.months_read(feature))
             self._asked[asked] = [
                 (purpose, name, presence, span if self._may_bar(name, span) else None)
                 for name in sorted(_sources(feature))

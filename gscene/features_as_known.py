@@ -58,7 +58,7 @@ def as_known(
     \b
     Examples:
       gscene features as-known --set enterprise_monthly --as-of 2026-08
-      gscene features as-known --set enterprise_monthly --as-of 2026-08 --as-known-at 2026-10-31 --to /tmp/august.csv
+      gscene features as-known --set enterprise_monthly --as-of 2026-08 --as-known-at 2026-10-31 --to august.csv
 
     The stored features of a month keep its own cutoff; this command never changes them.
     """

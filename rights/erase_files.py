@@ -71,11 +71,12 @@ def erase_from_vault(home: Installation, subject: KnownSubject) -> dict[str, int
 
 
 def erase_from_scores(home: Installation, subject: KnownSubject) -> dict[str, int]:
-    """Rows of score files."""
-    rows = 0
-    for file in sorted((home.settings.out / "scores").glob("*/*.csv")):
-        rows += _without_rows(file, lambda row: row.get("subject_id") == subject.subject_id)
-    return {"score_file_rows": rows}
+    """Rows of score files, and of features that were written out as known at some moment."""
+    rows = {"scores": 0, "features": 0}
+    for kind in rows:
+        for file in sorted((home.settings.out / kind).glob("*/*.csv")):
+            rows[kind] += _without_rows(file, lambda row: row.get("subject_id") == subject.subject_id)
+    return {"score_file_rows": rows["scores"], "feature_file_rows": rows["features"]}
 
 
 def erase_delivered_copies(home: Installation) -> dict[str, int]:

@@ -22,7 +22,7 @@ from sources.written_dates import DateForm, read_moments, sentinel_days
 _MONEY_DIGITS = 18
 _AHEAD_OF_UTC = np.timedelta64(8 * 3600 * 1_000_000, "us")
 _NUMBER = r"^(?P<sign>[+-]?)(?P<whole>[0-9]{1,24})(?:\.(?P<part>[0-9]{0,24}))?$"
-_TOKEN = r"^k[0-9]+:[0-9a-f]{40}$"
+_TOKEN = r"^k(?:0|[1-9][0-9]{0,3}):[0-9a-f]{40}$"
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def text(texts: pa.Array, absent: np.ndarray) -> Cells:
 
 
 def tokens(texts: pa.Array, absent: np.ndarray) -> Cells:
-    """Pseudonyms of the form `k1:` and 40 hexadecimal digits."""
+    """Pseudonyms of the form `k1:` and 40 hexadecimal digits; `k0` stands for erased parties."""
     good = _mask(pc.match_substring_regex(texts, _TOKEN))
     return Cells(text(texts, absent).values, ~good & ~absent)
 

@@ -24,6 +24,7 @@ from sources.adapter import Adapter
 from sources.code_map import CodesInForce, in_force
 from sources.column_rule import Reading
 from sources.delivered_rows import DeliveredRows
+from sources.erased import STAND_IN
 from sources.hold_reasons import Reason
 from sources.row_rules import Operation
 from sources.token_form import LEAVE_TOKENS, are_of_key
@@ -86,11 +87,13 @@ class ColumnReader:
         assert key is not None
         texts, tokens = self.normalised(key.source_column, key.normalise)
         if tokens.all() and key.form is None and not key.pseudonymise:
-            return ReadColumn(key.source_column, texts, _or_none(self._of_other_key(texts, key.key_ver)))
+            return ReadColumn(key.source_column, texts, _or_none(self._of_subjects(texts, key.key_ver)))
         absent = cells.missing(texts, self.adapter.nulls)
         read = cells.text(texts, absent) if key.pseudonymise else cells.tokens(texts, absent)
         faults = _faults(len(texts))
         faults[read.bad] = Reason.MALFORMED_KEY
+        if not key.pseudonymise:
+            faults[cells.of_key(texts, STAND_IN)] = Reason.MALFORMED_KEY
         if key.form is not None:
             faults[~cells.of_form(texts, key.form)] = Reason.MALFORMED_KEY
         if key.key_ver is not None:
@@ -112,6 +115,12 @@ class ColumnReader:
         faults = _faults(len(tokens))
         if key_ver is not None and len(tokens):
             faults[~are_of_key(tokens, key_ver)] = Reason.OTHER_KEY_VERSION
+        return faults
+
+    def _of_subjects(self, tokens: pa.Array, key_ver: str | None) -> np.ndarray:
+        """The same, and nobody's own pseudonym is a stand-in for an erased party."""
+        faults = self._of_other_key(tokens, key_ver)
+        faults[are_of_key(tokens, STAND_IN)] = Reason.MALFORMED_KEY
         return faults
 
     def absent(self, source: str, rule: Reading | None = None) -> np.ndarray:

@@ -20,5 +20,6 @@ def shared_data() -> Path:
     """Folder of the open data sets: GSCENE_SHARED, or `shared` beside the project; skips where there is none."""
     root = Path(os.environ.get("GSCENE_SHARED", Path(__file__).parents[2] / "shared"))
     if not (root / "data").is_dir():
+        assert not os.environ.get("CI"), f"CI must have the open data in {root}"
         pytest.skip(f"open data not found in {root}; set GSCENE_SHARED")
     return root / "data"

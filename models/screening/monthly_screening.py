@@ -17,7 +17,7 @@ from core.table_store import TableStore
 from features.catalogue import FeatureSet
 from features.entitlement import Entitlements
 from features.feature_store import usable_features
-from models.definition import ModelDefinition
+from models.definition import AccountDpdLabel, CampaignResponseLabel, Label, ModelDefinition
 from models.labels import EVENTS, NON_EVENTS
 from models.monthly_labels import label_table, read_labels
 from models.screening.expected_breaks import load_breaks
@@ -51,7 +51,12 @@ def screen_month(
     outcomes, older = None, []
     if model is not None:
         labelled = set(store.partitions(label_table(model.subject, model.label)))
-        older = [Month.parse(month) for month in sorted(stored & labelled)]
+        # Only outcomes that had shown by this month: the page of an old month stays what it was.
+        older = [
+            month
+            for month in map(Month.parse, sorted(stored & labelled))
+            if month.plus(_months_to_show(model.label)) <= as_of
+        ]
         outcomes = _outcomes(read_labels(store, model.subject, model.label, older)) if older else None
     # Outcomes need time to ripen: their vintages are others than the months that are compared.
     vintages = older[-AGES[0] :] if outcomes is not None else []
@@ -68,6 +73,18 @@ def screen_month(
         _platforms(store, state, feature_set, as_of, features),
         [str(month) for month in months],
     )
+
+
+def _months_to_show(label: Label) -> int:
+    """Months after an as-of month until its outcomes have shown."""
+    match label:
+        case AccountDpdLabel():
+            return label.window_months
+        case CampaignResponseLabel():
+            # Assigned in the month after, and so many days from then.
+            return 1 + -(-label.response_days // 28)
+        case _:
+            return 0
 
 
 def write_screening(screening: Screening, feature_set: FeatureSet, folder: Path) -> dict[str, Path]:

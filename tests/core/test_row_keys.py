@@ -70,3 +70,10 @@ def test_numbers_that_stand_once_are_put_in_order(numbers: list[int], taken: int
 @given(st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 9), max_size=40))
 def test_different_numbers_are_counted(numbers: list[int]) -> None:
     assert count_of_different(np.array(numbers, dtype=np.int64)) == len(set(numbers))
+
+
+def test_numbers_too_far_apart_to_be_digits_are_numbered() -> None:
+    wide = [0, 2**61, 1]
+    rows = [(small, far) for small in range(16) for far in wide]
+    columns = [pa.array([row[place] for row in rows], pa.int64()) for place in (0, 1)]
+    assert len(set(packed_keys(columns).tolist())) == len(rows)

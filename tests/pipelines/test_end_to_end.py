@@ -206,7 +206,7 @@ def test_every_training_was_validated(province: Province) -> None:
             assert found["leakage.served_parity"]["value"] == 0.0
         assert "validation.findings_fail" in _metrics(province, file)
         report = province.workplace.settings.out / "reports" / file.parent.parent.name / f"{AS_OF}.html"
-        assert "Hosmer-Lemeshow" in report.read_text(encoding="utf-8")
+        assert "Brier" in report.read_text(encoding="utf-8")
 
 
 def _metrics(province: Province, file: Path) -> str:
