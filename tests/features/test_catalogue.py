@@ -444,7 +444,9 @@ def test_the_shipped_resident_features_agree_with_sql(
             expected = np.nan_to_num(expected)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True, err_msg=name)
         told_apart += len(np.unique(found[~np.isnan(found)])) > 1
-    assert told_apart > 0.9 * len(theirs.columns), "features that are the same for everyone would prove little"
+    assert told_apart > 0.9 * len(theirs.columns), (
+        "features that are the same for everyone would prove little"
+    )
     # Facts whose table nobody ever delivered are missing, not zero, and no error.
     undelivered = [f for f in feature_set.features if not {f.facts, f.over_facts} & set(TABLES)]
     assert len(undelivered) > 80
