@@ -82,7 +82,8 @@ def _rows_then(
 
 def _with_rows(rows: pa.Table, rule: Resolver) -> list[KnownDelivery]:
     """The deliveries of a month that brought a row."""
-    return [rule.deliveries[number] for number in pc.unique(rows.column("delivery_no")).to_pylist()]
+    numbers = set(pc.unique(rows.column("delivery_no")).to_pylist())
+    return [delivery for number, delivery in rule.deliveries.items() if number in numbers]
 
 
 def _delivered(brought: Mapping[int, list[KnownDelivery]], at: datetime) -> frozenset[int]:

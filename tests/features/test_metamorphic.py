@@ -53,7 +53,22 @@ pytestmark = pytest.mark.slow
 
 ROWS = facts(
     "rows",
-    {name: MEASURES[name] for name in ("n", "amt", "largest", "others", "top1", "late", "at_13", "gap")},
+    {
+        name: MEASURES[name]
+        for name in (
+            "n",
+            "amt",
+            "largest",
+            "others",
+            "top1",
+            "late",
+            "at_13",
+            "gap",
+            "payer",
+            "young",
+            "until_opened",
+        )
+    },
 )
 EVENTS = facts("rows", {name: MEASURES[name] for name in ("n", "amt", "largest")}, absent="zero")
 BACK = facts("parties", PARTIES)
@@ -69,6 +84,12 @@ def _set(rows: FactDefinition, *more: FactDefinition) -> FeatureSet:
         features += [
             _feature("rows", "top1", "mean", 3),
             _feature("rows", "late", "share_of", 6, ("rows", "n")),
+            _feature("rows", "young", "months_below", 6, ("rows", "n")),
+            _feature("rows", "amt", "co_movement", 6, ("rows", "n")),
+            _feature("rows", "payer", "changes", 6),
+            _feature("rows", "payer", "held", 4),
+            _feature("rows", "until_opened", "current_run", 4),
+            _feature("rows", "amt", "down_on_year", 1),
         ]
     if more:
         features += [_feature("parties", name, "sum", 3) for name in PARTIES]
@@ -151,11 +172,10 @@ def test_corrections_that_come_later_change_nothing(
 def test_neither_the_machines_zone_nor_that_of_timestamps_matters(world: World, zone: str) -> None:
     def elsewhere(world: World, definition: FactDefinition, month: int) -> pa.Table:
         raw = raw_month(world, month)
-        place = raw.schema.get_field_index("received_at")
-        raw = raw.set_column(
-            place, "received_at", raw.column("received_at").cast(pa.timestamp("us", tz=zone))
-        )
-        return fold_month(raw, definition, SCHEMA, resolver_of(world, month))
+        for name in ("received_at", "opened"):
+            moments = raw.column(name).cast(pa.timestamp("us", tz=zone))
+            raw = raw.set_column(raw.schema.get_field_index(name), name, moments)
+        return fold_month(raw, definition, SCHEMA, resolver_of(world, month), FIRST.plus(month))
 
     here = at(world, LAST)
     before = os.environ.get("TZ")
@@ -178,7 +198,9 @@ def test_the_order_of_rows_does_not_matter(world: World, seed: int) -> None:
     def shuffled(world: World, definition: FactDefinition, month: int) -> pa.Table:
         raw = raw_month(world, month)
         order = np.random.default_rng(seed).permutation(raw.num_rows)
-        return fold_month(raw.take(pa.array(order)), definition, SCHEMA, resolver_of(world, month))
+        return fold_month(
+            raw.take(pa.array(order)), definition, SCHEMA, resolver_of(world, month), FIRST.plus(month)
+        )
 
     assert same_bits(
         at(world, LAST), feature_table(store_of(world, PLAIN, shuffled), PLAIN, FIRST.plus(LAST))
