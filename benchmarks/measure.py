@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 
@@ -42,4 +43,13 @@ def _run(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, ...
     result = work(*arguments)
     after, end = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    sender.send(Cost(cpu, end - start, after.ru_maxrss / 1024, result))
+    sender.send(Cost(cpu, end - start, _peak_mb(after), result))
+
+
+def _peak_mb(usage: resource.struct_rusage) -> float:
+    """This process's own peak; what the system calls maxrss of a process is at least its parent's when it was started."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return usage.ru_maxrss / 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
