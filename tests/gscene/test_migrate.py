@@ -37,7 +37,7 @@ from tests.pipelines.migration_world import (
     made_up_adapters,
     world,
 )
-from tests.pipelines.test_migration_faults import FAULTS, VAT
+from tests.pipelines.test_migration_faults import FAULTS, UNREAD, VAT
 
 __all__ = ["base", "made_up_adapters", "world"]
 
@@ -136,11 +136,7 @@ def test_a_manager_reads_what_blocks_and_whom_to_call(world: MigrationWorld, cap
 
     def bent(frame: pd.DataFrame, table: str, month: Month) -> pd.DataFrame:
         frame = unit(frame, table, month)
-        return (
-            frame.assign(output_tax_amt=frame["output_tax_amt"].mask(frame.index % 50 == 9))
-            if table == VAT
-            else frame
-        )
+        return frame.assign(**{UNREAD: frame[UNREAD].mask(frame.index % 50 == 9)}) if table == VAT else frame
 
     world.new_side(DUAL_FIRST, DUAL_LAST, bent)
     assert gscene(capsys, "migrate", "check", NAME, "--as", CHECKER, "--home", world.home).code == 3
