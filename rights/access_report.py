@@ -205,7 +205,7 @@ def _files(home: Installation, subject: KnownSubject) -> Iterator[Section]:
     for file in sorted(
         [*(settings.out / "scores").glob("*/*.csv"), *(settings.home / "vault").glob("*.csv")]
     ):
-        if names_subject(file.read_bytes(), subject.names):
+        if names_subject(file, subject.names):
             found.append((str(file.relative_to(settings.home)),))
     if found:
         yield Section(

@@ -4,9 +4,12 @@ somebody's employer or payer.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
-import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,7 @@ from core.errors import GsceneError, Refusal
 from core.state import Delivery
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
+from rights.contents import Unsearchable, any_content
 from rights.installation import Installation, party_columns
 from rights.subject import KnownSubject
 from sources.adapter import Adapter
@@ -102,7 +106,11 @@ def _remove_if_named(home: Installation, subject: KnownSubject, name: str, entry
     GsceneError for one that was accepted: it would be lost for everybody else because an adapter is missing or was changed.
     """
     file = home.settings.archive / name
-    if not file.is_file() or not names_subject(file.read_bytes(), subject.names):
+    try:
+        if not file.is_file() or not names_subject(file, subject.names):
+            return {}
+    except Unsearchable:
+        # Nobody can say whether it names the subject: it stays, and the search at the end tells of it.
         return {}
     if entry.state == ACCEPTED:
         raise GsceneError(
@@ -113,17 +121,29 @@ def _remove_if_named(home: Installation, subject: KnownSubject, name: str, entry
     return {"archives_removed": 1}
 
 
-def names_subject(content: bytes, names: tuple[str, ...]) -> bool:
-    """Whether the text of a file, packed or not, in any of the encodings that sources use, has one of the names as a word."""
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = zlib.decompressobj(wbits=31).decompress(content, 1 << 30)
-        except zlib.error:
-            return False
+def names_subject(file: Path, names: tuple[str, ...]) -> bool:
+    """Whether a file, or a text packed in it, has one of the names as a word, in any of the encodings that sources use.
+
+    Raises Unsearchable.
+    """
     words = "|".join(re.escape(name.lower()) for name in names)
     pattern = re.compile(rf"(?<![0-9a-z])(?:{words})(?![0-9a-z])")
-    for encoding in ("utf-8", "gb18030"):
-        text = unicodedata.normalize("NFKC", content.decode(encoding, errors="ignore")).lower()
-        if pattern.search(text):
-            return True
-    return False
+    longest = max(map(len, names))
+
+    def found(pieces: Iterator[bytes]) -> bool:
+        decoders = [
+            codecs.getincrementaldecoder(encoding)(errors="ignore") for encoding in ("utf-8", "gb18030")
+        ]
+        rests = ["", ""]
+        for piece in chain(pieces, [b""]):
+            for place, decoder in enumerate(decoders):
+                told = unicodedata.normalize("NFKC", decoder.decode(piece, final=not piece)).lower()
+                text = rests[place] + told
+                # A word at the very end may go on in the next piece; one at the front of the rest was looked at before.
+                begin = 1 if rests[place] else 0
+                if any(not piece or m.end() < len(text) for m in pattern.finditer(text, begin)):
+                    return True
+                rests[place] = text[-longest - 1 :]
+        return False
+
+    return any_content(file, found)

@@ -83,11 +83,9 @@ def erase_delivered_copies(home: Installation) -> dict[str, int]:
     """Data files in the home's own inbox whose archived bytes have been redacted; the manifest stays, so that the delivery is
     still recognised."""
     with home.state.session() as session:
-        redacted = set(
-            session.scalars(
-                select(Delivery.manifest_sha256).join(Redaction, Redaction.content_sha256 == Delivery.archive)
-            )
-        )
+        gone = set(session.scalars(select(Redaction.content_sha256)))
+        entries = session.execute(select(Delivery.manifest_sha256, Delivery.archive))
+        redacted = {manifest for manifest, archive in entries if not gone.isdisjoint(archive.split())}
     files = 0
     for manifest in sorted((home.settings.home / "inbox").rglob(MANIFEST_NAME)):
         if hashlib.sha256(manifest.read_bytes()).hexdigest() in redacted:

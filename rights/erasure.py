@@ -33,7 +33,7 @@ from rights.erase_files import (
 from rights.erase_quarantine import forget_held_rows
 from rights.erase_tables import erase_from_tables
 from rights.installation import Installation
-from rights.search import files_naming
+from rights.search import search
 from rights.subject import KnownSubject, find_subject, holder
 from rights.trace import write_down
 from sources.erased import tombstone
@@ -79,7 +79,7 @@ def erase(
     checkpoint: Checkpoint = lambda _point: None,
 ) -> ErasureDone:
     """Erase a subject, or go on with an erasure of it that stopped. GsceneError where nobody of that pseudonym is known, another
-    erasure is under way in another process, or a file still names the subject at the end."""
+    erasure is under way in another process, or a file still names the subject at the end or can't be searched."""
     lock = FileLock(str(home.settings.home / ".erasure.lock"), timeout=0)
     try:
         with lock:
@@ -195,15 +195,22 @@ def _tables(case: _Case, _known: Erasure) -> dict[str, int]:
 
 
 def _search(case: _Case, _known: Erasure) -> dict[str, int]:
-    """Everything but the registries, which go last; GsceneError names what still holds the subject."""
+    """Everything but the registries, which go last; GsceneError names what still holds the subject or may hold it."""
     home = case.home.settings.home
-    left = files_naming(home, case.subject.names, leave_out=(case.home.settings.lake / "registry",))
-    if left:
-        shown = ", ".join(str(file.relative_to(home)) for file in left[:5])
-        raise GsceneError(
-            f"{len(left)} files still name the subject: {shown}.",
-            "Take in or remove what waits there, then run the same command again.",
-        )
+    searched = search(home, case.subject.names, leave_out=(case.home.settings.lake / "registry",))
+    for files, what, remedy in (
+        (searched.naming, "still name the subject", "Take in or remove what waits there"),
+        (
+            searched.unsearchable,
+            "can't be searched for the subject",
+            "Look into them elsewhere and remove them",
+        ),
+    ):
+        if files:
+            shown = ", ".join(str(file.relative_to(home)) for file in files[:5])
+            raise GsceneError(
+                f"{len(files)} files {what}: {shown}.", f"{remedy}, then run the same command again."
+            )
     return {"files_naming_the_subject": 0}
 
 

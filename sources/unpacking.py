@@ -28,7 +28,7 @@ def unpacked(path: Path, compression: str, name: str, limits: Limits) -> Iterato
         if compression == "zip":
             yield from _zipped(file, name, limits)
         elif compression == "gzip":
-            yield from _gzipped(file, path.stat().st_size, name, limits)
+            yield from gzip_members(file, path.stat().st_size, name, limits)
         else:
             if path.stat().st_size > limits.max_bytes:
                 raise structure(name, f"larger than {limits.max_bytes} bytes")
@@ -48,7 +48,8 @@ def too_far(name: str, limits: Limits) -> Refusal:
     )
 
 
-def _gzipped(file: BinaryIO, size: int, name: str, limits: Limits) -> Iterator[bytes]:
+def gzip_members(file: BinaryIO, size: int, name: str, limits: Limits) -> Iterator[bytes]:
+    """Pieces of all members one after the other."""
     room = room_for(size, limits)
     member = zlib.decompressobj(wbits=31)
     packed = file.read(PIECE)
