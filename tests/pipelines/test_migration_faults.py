@@ -256,7 +256,7 @@ def test_one_firm_less_on_a_short_list_warns(world: MigrationWorld) -> None:
 
     def bent(frame: Frame, month: Month) -> Frame:
         # Enough to lift the firm over an edge of the scorecard, too little to move its ranks far: with 700 firms, one that passes
-        # a quarter of the others or so in any feature trips PC12.
+        # a third of the others in any feature trips PC12.
         chosen = (frame["firm"] == firm) & (month == DUAL_LAST)
         frame.loc[chosen, "taxable_sales_amt"] = [
             round(v * 1.2, 2) for v in frame.loc[chosen, "taxable_sales_amt"]
