@@ -120,11 +120,6 @@ class Resolver:
             for entry in self.deliveries.values()
         )
 
-    @property
-    def _withdrawals(self) -> set[datetime]:
-        moments = (entry.withdrawn_at for entry in self.deliveries.values() if entry.accepted)
-        return {moment for moment in moments if moment is not None}
-
     def _came_before(self, full: KnownDelivery) -> bool:
         return any(
             (other.source, other.period) == (full.source, full.period)
