@@ -42,7 +42,7 @@ def test_up_serves_on_loopback_and_takes_its_servers_along(tmp_path: Path, stop:
             assert listening(port) == {"127.0.0.1"}
     finally:
         process.send_signal(stop)
-        process.wait(40)
+        process.wait(90)
         log.close()
     deadline = time.monotonic() + 10
     while any(listening(port) for port in ports) and time.monotonic() < deadline:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
+from markupsafe import escape
 from sqlalchemy import select
 
 from core import audit
@@ -433,7 +433,9 @@ def test_screening_is_a_page_and_figures_in_dagster(province: Province, kind: Su
     page = settings.out / "reports" / f"screening_{name}" / f"{AS_OF}.html"
     text = page.read_text(encoding="utf-8")
     feature_set = province.workplace.blueprint.feature_sets[name]
-    assert all(feature.name in text and escape(feature.title.zh) in text for feature in feature_set.features)
+    assert all(
+        feature.name in text and str(escape(feature.title.zh)) in text for feature in feature_set.features
+    )
     key = asset_key("reports", kind, f"screening_{name}")
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         event = instance.get_latest_materialization_event(key)
