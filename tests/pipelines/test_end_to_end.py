@@ -26,6 +26,7 @@ from core.clock import FixedClock
 from core.errors import ExitCode, SignOffRefused
 from core.months import Month, knowledge_cutoff
 from core.progress import SilentProgress
+from core.purpose import Purpose
 from core.state import Delivery, LeadList, ModelVersion
 from core.subject import SubjectKind
 from features.consent_mask import stored_mask
@@ -433,15 +434,15 @@ def test_screening_is_a_page_and_figures_in_dagster(province: Province, kind: Su
     page = settings.out / "reports" / f"screening_{name}" / f"{AS_OF}.html"
     text = page.read_text(encoding="utf-8")
     feature_set = province.workplace.blueprint.feature_sets[name]
-    assert all(
-        feature.name in text and str(escape(feature.title.zh)) in text for feature in feature_set.features
-    )
+    # Looked at with the outcomes of the risk model, and so with what risk may see.
+    looked_at = [feature for feature in feature_set.features if Purpose.RISK in feature.purposes]
+    assert all(feature.name in text and str(escape(feature.title.zh)) in text for feature in looked_at)
     key = asset_key("reports", kind, f"screening_{name}")
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         event = instance.get_latest_materialization_event(key)
         assert event is not None and event.asset_materialization is not None
         told = event.asset_materialization.metadata
-    assert told["features"].value == len(feature_set.features) and told["outcomes"].value > 100
+    assert told["features"].value == len(looked_at) and told["outcomes"].value > 100
     assert told["page"].value == str(page)
     picture = str(told["information value"].value)
     assert picture.startswith("![](data:image/png") and len(picture) < 40_000 * 4 / 3 + 100
