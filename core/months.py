@@ -14,6 +14,9 @@ from core.errors import GateRefused
 #: and needs no time-zone database.
 CHINA_TIME = timezone(timedelta(hours=8), "Asia/Shanghai")
 
+#: The same for whole columns of moments: microseconds that Chinese civil time is ahead of UTC.
+CHINA_AHEAD_US = CHINA_TIME.utcoffset(None) // timedelta(microseconds=1)
+
 #: Days after month end until which a record still counts as known at that month.
 CUTOFF_DAYS = 5
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.months import CHINA_AHEAD_US
 from expectations.regions import RETIRED
 from expectations.seen_months import SeenMonths
 
@@ -183,8 +184,7 @@ def unreconciled_day(seen: SeenMonths, column: str) -> Counted:
         return NOTHING
     lines = seen.days.group_by("recon_date").aggregate([("settled_flag", "all")])
     settled = lines.filter(lines.column("settled_flag_all")).column("recon_date")
-    # China is eight hours ahead of UTC all year.
-    china = pc.add(moments.cast(pa.int64()), 8 * 3600 * 1_000_000).cast(pa.timestamp("us")).cast(pa.date32())
+    china = pc.add(moments.cast(pa.int64()), CHINA_AHEAD_US).cast(pa.timestamp("us")).cast(pa.date32())
     open_yet = pc.invert(pc.is_in(china, value_set=settled.combine_chunks()))
     return Counted(int(pc.sum(open_yet).as_py() or 0), len(moments))
 

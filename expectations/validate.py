@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.money import MONEY, fen
-from core.months import Month
+from core.months import CHINA_AHEAD_US, Month
 from core.row_keys import count_of_different
 from core.table_store import TableStore
 from core.telemetry import quiet
@@ -163,8 +163,7 @@ def _months_late(rows: pa.Table) -> np.ndarray:
     """
     if not {"period", "received_at"} <= set(rows.column_names):
         return np.zeros(rows.num_rows, dtype=np.int64)
-    # China is eight hours ahead of UTC all year.
-    local = pc.add(rows.column("received_at").cast(pa.int64()), 8 * 3600 * 1_000_000)
+    local = pc.add(rows.column("received_at").cast(pa.int64()), CHINA_AHEAD_US)
     received = (
         pc.fill_null(local, 0).to_numpy().astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
     )

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from core.errors import GsceneError
 from core.money import fen
-from core.months import Month
+from core.months import CHINA_AHEAD_US, Month
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import CHUNK
 from features.derived_columns import PERIOD_END
@@ -30,8 +30,7 @@ QUANTITY_PARTS = 10_000
 #: Whole numbers up to here are exact in float64: 90 trillion yuan in fen.
 _EXACT = 2**53
 
-#: China is eight hours ahead of UTC, in summer too.
-_CHINA_MICROSECONDS, _DAY_MICROSECONDS = 8 * 3_600_000_000, 24 * 3_600_000_000
+_DAY_MICROSECONDS = 24 * 3_600_000_000
 
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
@@ -358,7 +357,7 @@ class MonthFold:
         if name == PERIOD_END or self.schema.column(name).type is not ColumnType.TIME:
             return self._values(name)
         moments = self.rows.column(name)
-        china = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() + _CHINA_MICROSECONDS
+        china = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() + CHINA_AHEAD_US
         return china // _DAY_MICROSECONDS, moments.is_null().to_numpy()
 
     def _where(

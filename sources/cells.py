@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.money import FEN_PER_UNIT, from_fen
+from core.months import CHINA_AHEAD_US
 from sources.written_dates import DateForm, read_moments, sentinel_days
 
 #: decimal(18,2) holds this many digits of fen.
 _MONEY_DIGITS = 18
-_AHEAD_OF_UTC = np.timedelta64(8 * 3600 * 1_000_000, "us")
+_AHEAD_OF_UTC = np.timedelta64(CHINA_AHEAD_US, "us")
 _NUMBER = r"^(?P<sign>[+-]?)(?P<whole>[0-9]{1,24})(?:\.(?P<part>[0-9]{0,24}))?$"
 _TOKEN = r"^k(?:0|[1-9][0-9]{0,3}):[0-9a-f]{40}$"
 

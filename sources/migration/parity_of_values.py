@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.money import MONEY, fen
+from core.months import CHINA_AHEAD_US
 from core.table_schema import ColumnType
 from sources.migration.finding import ParityFinding, Verdict, judged, not_row_verifiable
 from sources.migration.sides import TableSides
@@ -262,7 +263,7 @@ def _days(column: pa.Array) -> np.ndarray:
             .astype(np.int64)
         )
     if pa.types.is_timestamp(there.type):
-        return (there.cast(pa.int64()).to_numpy() + 8 * 3_600_000_000) // 86_400_000_000
+        return (there.cast(pa.int64()).to_numpy() + CHINA_AHEAD_US) // 86_400_000_000
     return there.cast(pa.int32()).to_numpy().astype(np.int64)
 
 

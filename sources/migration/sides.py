@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import func, select
 
+from core.months import CHINA_AHEAD_US
 from core.state import Delivery, Quarantined, StateDatabase
 from core.table_schema import ColumnType, TableSchema
 from core.table_store import TableStore
@@ -28,8 +29,6 @@ ALL_REGIONS = "all"
 _UNMAPPED = [reason.word for reason in (Reason.UNKNOWN_CODE, Reason.SEVERAL_CODES, Reason.RETIRED_CODE)]
 
 _DAY_US = 86_400_000_000
-#: China is eight hours ahead of UTC all year.
-_CHINA_US = 8 * 3_600_000_000
 
 #: Digits of a county code; platforms send up to twelve.
 _REGION_DIGITS = 6
@@ -213,7 +212,7 @@ def _receipts(versions: pa.Table, schema: TableSchema, at: datetime) -> tuple[np
     records = known.select([*dict.fromkeys([*key, "received_at"])]).group_by(key)
     found = records.aggregate([("received_at", "min"), ("received_at", "count_distinct")])
     months = found.column("period").to_numpy(zero_copy_only=False).astype("datetime64[M]")
-    received = found.column("received_at_min").cast(pa.int64()).to_numpy() + _CHINA_US
+    received = found.column("received_at_min").cast(pa.int64()).to_numpy() + CHINA_AHEAD_US
     month_end = (months + 1).astype("datetime64[us]").astype(np.int64)
     again = found.column("received_at_count_distinct").to_numpy() > 1
     restated = np.zeros(len(again), dtype=bool)
