@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,10 @@ from core.errors import GsceneError
 from core.settings import Settings
 from gscene.console import Reporter
 from gscene.options import home_option, json_option
+from gscene.stopping import stops_ignored, stops_interrupt
 
 if TYPE_CHECKING:
+    from features.spark_cluster import Cluster
     from features.spark_session import SparkPlace
 
 
@@ -64,26 +65,27 @@ def up(port: int, cores: int, memory: str | None, home: Path) -> None:
     given = memory or place.memory
     if memory is not None:
         place = _place(home, memory)
-    # A service manager says SIGTERM where a person says Ctrl-C; both must take the cluster along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cluster = Cluster(place, port, cores, given)
+    with stops_interrupt():
+        _keep_up(reporter, cluster)
+
+
+def _keep_up(reporter: Reporter, cluster: Cluster) -> None:
     try:
         with reporter.stage("starting Spark"):
             cluster.start()
         reporter.results({"master": cluster.url})
-        reporter.say(f"{cores} cores, {given}. Ctrl-C stops it. 按 Ctrl-C 停止。")
+        reporter.say(f"{cluster.cores} cores, {cluster.memory}. Ctrl-C stops it. 按 Ctrl-C 停止。")
         while cluster.ended() is None:
             time.sleep(0.5)
         raise GsceneError(
-            f"Spark's {cluster.ended()} ended by itself.", f"Its log says why: {place.folder / 'log'}"
+            f"Spark's {cluster.ended()} ended by itself.", f"Its log says why: {cluster.place.folder / 'log'}"
         )
     except KeyboardInterrupt:
         reporter.say("Stopping.")
     finally:
-        # A second Ctrl-C while stopping must not leave a half.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        cluster.stop()
+        with stops_ignored():
+            cluster.stop()
 
 
 @spark.command("down")

@@ -19,6 +19,7 @@ from core.errors import GsceneError
 from core.settings import Settings
 from gscene.console import Reporter
 from gscene.options import home_option
+from gscene.stopping import stops_ignored, stops_interrupt
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -52,28 +53,29 @@ def up(home: Path, dagster_port: int, mlflow_port: int) -> None:
         "DAGSTER_HOME": str(prepare_instance(settings.dagster_home)),
         "GSCENE_HOME": str(settings.home),
     }
-    # A service manager says SIGTERM where a person says Ctrl-C; both must take the servers along.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    servers = {
-        f"http://127.0.0.1:{dagster_port}": _start(
-            ["dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(dagster_port)],
-            environment,
-        ),
-        f"http://127.0.0.1:{mlflow_port}": _start(
-            ["mlflow", "server", "--backend-store-uri", settings.mlflow_uri,
-             "--artifacts-destination", str(settings.mlflow_artifacts), "--host", "127.0.0.1", "--port", str(mlflow_port),
-             "--workers", "1"],
-            environment,
-        ),
+    with stops_interrupt():
+        _serve(reporter, settings, environment, dagster_port, mlflow_port)
+
+
+def _serve(
+    reporter: Reporter, settings: Settings, environment: dict[str, str], dagster_port: int, mlflow_port: int
+) -> None:
+    addresses = {"Dagster": f"http://127.0.0.1:{dagster_port}", "MLflow": f"http://127.0.0.1:{mlflow_port}"}
+    commands = {
+        "Dagster": ["dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(dagster_port)],
+        "MLflow": ["mlflow", "server", "--backend-store-uri", settings.mlflow_uri,
+                   "--artifacts-destination", str(settings.mlflow_artifacts),
+                   "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"],
     }  # fmt: skip
+    servers: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        for name, command in commands.items():
+            servers[name] = _start(command, environment)
         with reporter.stage("starting Dagster and MLflow", len(servers)) as stage:
-            for address, server in servers.items():
-                _wait(address, server)
-                stage.advance(note=address)
-        reporter.results(
-            {"Dagster": f"http://127.0.0.1:{dagster_port}", "MLflow": f"http://127.0.0.1:{mlflow_port}"}
-        )
+            for name, server in servers.items():
+                _wait(addresses[name], server)
+                stage.advance(note=addresses[name])
+        reporter.results(addresses)
         reporter.say("Ctrl-C stops both. 按 Ctrl-C 停止。")
         while all(server.poll() is None for server in servers.values()):
             time.sleep(0.5)
@@ -81,8 +83,9 @@ def up(home: Path, dagster_port: int, mlflow_port: int) -> None:
     except KeyboardInterrupt:
         reporter.say("Stopping.")
     finally:
-        for server in servers.values():
-            _stop(server)
+        with stops_ignored():
+            for server in servers.values():
+                _stop(server)
 
 
 def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

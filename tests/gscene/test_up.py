@@ -26,7 +26,9 @@ def test_up_serves_on_loopback_and_takes_its_servers_along(tmp_path: Path, stop:
     ports = [free_port(), free_port()]
     (tmp_path / "home").mkdir()
     log = (tmp_path / "log").open("wb")
-    command = [sys.executable, "-m", "gscene", "up", "--home", str(tmp_path / "home")]
+    # A shell that starts a program in the background lets it ignore Ctrl-C; that must not make it unstoppable.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "gscene", "up"]
+    command += ["--home", str(tmp_path / "home")]
     command += ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
     process = subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
