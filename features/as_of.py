@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -48,27 +49,22 @@ def features_at(
     # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
     # the time), malloc keeps them.
     pa.set_memory_pool(pa.system_memory_pool())
-    first = min(as_of).plus(1 - feature_set.months_back)
-    months = month_range(first, max(as_of))
+    months = _months_looked_at(feature_set, as_of)
     sources = {
         name: MonthlyFacts(store, definition.fact_table, months)
         for name, definition in feature_set.facts.items()
     }
     subjects = max((source.subjects() for source in sources.values()), default=0)
-    plan = Plan(feature_set, min(chunk, subjects))
+    plan = Plan(feature_set, as_of, min(chunk, subjects))
+    cutoffs = [moment(known_at or knowledge_cutoff(month, cutoff_days)) for month in as_of]
+    masks = [None if consents is None else consents[month] for month in as_of]
     for low in range(0, subjects, chunk):
         high = min(low + chunk, subjects)
         blocks = {
-            name: {
-                month: source.blocks(month, low, high, plan.measures_at(name, month, as_of))
-                for month in months
-            }
+            name: [source.blocks(month, low, high, plan.measures_at(name, month)) for month in plan.months]
             for name, source in sources.items()
         }
-        for month in as_of:
-            cutoff = moment(known_at or knowledge_cutoff(month, cutoff_days))
-            mask = None if consents is None else consents[month]
-            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, ineligible)
+        yield from _features(plan, _Chunk(low, high, blocks), cutoffs, masks, ineligible)
 
 
 def feature_table(
@@ -105,120 +101,193 @@ def feature_schema(feature_set: FeatureSet) -> pa.Schema:
     )
 
 
+def _months_looked_at(feature_set: FeatureSet, as_of: Sequence[Month]) -> list[Month]:
+    return month_range(min(as_of).plus(1 - feature_set.months_back), max(as_of))
+
+
 class Plan:
-    """What a feature set needs of the facts, and in which order: features by the measures that they look at."""
+    """What as-of months of a feature set need of the facts, in which order, and where it is worked out."""
 
-    def __init__(self, feature_set: FeatureSet, subjects: int) -> None:
-        self.feature_set = feature_set
+    def __init__(self, feature_set: FeatureSet, as_of: Sequence[Month], subjects: int) -> None:
+        self.feature_set, self.as_of = feature_set, as_of
+        self.months = _months_looked_at(feature_set, as_of)
         self.months_back: dict[MeasureKey, int] = {}
-        self.groups: dict[tuple[MeasureKey, ...], list[int]] = {}
+        groups: dict[tuple[MeasureKey, ...], list[int]] = {}
         for place, feature in enumerate(feature_set.features):
-            keys = feature.sides
-            self.groups.setdefault(keys, []).append(place)
-            for key in keys:
+            groups.setdefault(feature.sides, []).append(place)
+            for key in feature.sides:
                 self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
-        # One measure's months side by side for one tile: filled again and again, so that it stays in the cache.
-        self.buffers = [np.empty((feature_set.months_back, TILE)) for _ in range(2)]
-        self.columns = np.empty((len(feature_set.features), subjects))
+        # Features by the measures that they look at; those that share the first one follow one another.
+        self.groups = sorted(groups.items())
+        self.sides = [_Side(len(self.months)) for _ in range(2)]
+        # Of one month a chunk of subjects is held until it is full; of several, a tile of each.
+        self.span = subjects if len(as_of) == 1 else min(subjects, TILE)
+        self.columns = np.empty((len(as_of), len(feature_set.features), self.span))
 
-    def measures_at(self, facts: str, month: Month, as_of: Sequence[Month]) -> list[str]:
+    def measures_at(self, facts: str, month: Month) -> list[str]:
         """Measures of a source that some feature at one of the as-of months needs of this month."""
-        ages = [each.index - month.index for each in as_of if each >= month]
+        ages = [each.index - month.index for each in self.as_of if each >= month]
         return sorted(
             measure
             for (source, measure), back in self.months_back.items()
             if source == facts and any(age < back for age in ages)
         )
 
-    def side_by_side(
-        self,
-        buffer: np.ndarray,
-        key: MeasureKey,
-        chunk: _Chunk,
-        tile: int,
-        as_of: Month,
-        cutoff: np.datetime64,
-    ) -> np.ndarray:
-        """A measure's months of one tile as known at the cutoff, float64 (months, TILE), oldest first, NaN = no record.
+    def window(self, as_of: Month, months_back: int) -> slice:
+        """Where the `months_back` months up to an as-of month lie among the months."""
+        end = as_of.index - self.months[0].index + 1
+        return slice(end - months_back, end)
 
-        Where a source lists events only (`absent: zero`), a month delivered by the cutoff gives 0 to subjects without a row.
-        """
+
+class _Side:
+    """One measure's months side by side for one tile of subjects, float64 (months, TILE), oldest first, NaN = no record.
+
+    Filled again and again, so that it stays in the cache; a month that is there as an as-of month knows it isn't laid out again.
+    """
+
+    def __init__(self, months: int) -> None:
+        self.rows = np.empty((months, TILE))
+        self._held: list[int] = []
+        self._of: tuple[MeasureKey, int] | None = None
+
+    def clear(self) -> None:
+        """Other subjects follow: nothing that is laid out is theirs."""
+        self._of = None
+
+    def lay(self, key: MeasureKey, tile: int, seen: Sequence[_SeenMonth | None], window: slice) -> None:
+        """Lay out the months of the window."""
         from features.month_kernels import lay
 
-        facts, measure = key
-        months = buffer[: self.months_back[key]]
-        zero = self.feature_set.facts[facts].absent == "zero"
-        for place, row in enumerate(months):
-            block = chunk.blocks[facts].get(as_of.plus(place + 1 - len(months)))
-            if block is None:
-                row.fill(np.nan)
+        if self._of != (key, tile):
+            self._of, self._held = (key, tile), [-2] * len(self.rows)
+        for place in range(window.start, window.stop):
+            month = seen[place]
+            version = -1 if month is None else month.version
+            if self._held[place] == version:
                 continue
-            absent = 0.0 if zero and block.delivered_by(cutoff) else np.nan
-            ranges = block.tile_ranges(TILE, chunk.tiles)
-            lay(row, ranges, tile, block.position, block.measures[measure], block.known(cutoff), absent)
-        return months
+            self._held[place] = version
+            if month is None:
+                self.rows[place].fill(np.nan)
+                continue
+            values = month.block.measures[key[1]]
+            lay(self.rows[place], month.ranges, tile, month.block.position, values, month.known, month.absent)
+
+
+class _SeenMonth(NamedTuple):
+    """A month as a cutoff sees it. `absent`: what a subject without a row has; `version`: two cutoffs with the same see the
+    same."""
+
+    block: FactBlocks
+    ranges: np.ndarray
+    known: np.ndarray
+    absent: float
+    version: int
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Facts of the subjects low <= subject_no < high, all versions."""
+    """Facts of the subjects low <= subject_no < high, all versions; by source, then month by month as the plan has them."""
 
     low: int
     high: int
-    blocks: dict[str, dict[Month, FactBlocks | None]]
+    blocks: dict[str, list[FactBlocks | None]]
 
     @property
     def tiles(self) -> int:
         """Number of tiles, the last one perhaps not full."""
         return -(-(self.high - self.low) // TILE)
 
-    def told_of(self, first: Month, last: Month, cutoff: np.datetime64) -> dict[str, np.ndarray]:
+    def seen(self, facts: str, cutoff: np.datetime64, zero: bool) -> list[_SeenMonth | None]:
+        """The months of a source as known at the cutoff.
+
+        Where a source lists events only (`zero`), a month delivered by the cutoff gives 0 to subjects without a row.
+        """
+        found: list[_SeenMonth | None] = []
+        for block in self.blocks[facts]:
+            if block is None:
+                found.append(None)
+                continue
+            known, delivered = block.known(cutoff), zero and block.delivered_by(cutoff)
+            ranges = block.tile_ranges(TILE, self.tiles)
+            # What is known only ever grows with the cutoff.
+            version = 2 * int(np.count_nonzero(known)) + delivered
+            found.append(_SeenMonth(block, ranges, known, 0.0 if delivered else np.nan, version))
+        return found
+
+    def told_of(self, window: slice, cutoff: np.datetime64) -> dict[str, np.ndarray]:
         """Whether a source told anything of a subject in these months by the cutoff, bool (subjects,), by source."""
         from features.month_kernels import known_subjects
 
         return {
             name: known_subjects(
-                [block for month, block in months.items() if block is not None and first <= month <= last],
-                self.high - self.low,
-                cutoff,
+                [block for block in blocks[window] if block is not None], self.high - self.low, cutoff
             )
-            for name, months in self.blocks.items()
+            for name, blocks in self.blocks.items()
         }
 
 
 def _features(
     plan: Plan,
     chunk: _Chunk,
-    as_of: Month,
-    cutoff: np.datetime64,
-    consents: ConsentMask | None,
+    cutoffs: Sequence[np.datetime64],
+    masks: Sequence[ConsentMask | None],
     ineligible: Ineligible | None,
-) -> pa.Table:
+) -> Iterator[tuple[Month, pa.Table]]:
+    for side in plan.sides:
+        side.clear()
+    facts = plan.feature_set.facts
+    seen = [
+        {name: chunk.seen(name, cutoff, facts[name].absent == "zero") for name in facts} for cutoff in cutoffs
+    ]
+    longest = [plan.window(month, plan.feature_set.months_back) for month in plan.as_of]
+    told_of = [chunk.told_of(window, cutoff) for window, cutoff in zip(longest, cutoffs, strict=True)]
+    subjects = chunk.high - chunk.low
+    for low in range(0, subjects, plan.span):
+        high = min(low + plan.span, subjects)
+        for start in range(low, high, TILE):
+            _fill_tile(plan, start // TILE, seen, slice(start - low, min(start + TILE, high) - low))
+        for place, month in enumerate(plan.as_of):
+            told = {name: of[low:high] for name, of in told_of[place].items()}
+            columns = plan.columns[place, :, : high - low]
+            rows = slice(chunk.low + low, chunk.low + high)
+            yield month, _table(plan.feature_set, columns, rows, told, masks[place], ineligible)
+
+
+def _fill_tile(
+    plan: Plan, tile: int, seen: Sequence[Mapping[str, Sequence[_SeenMonth | None]]], subjects: slice
+) -> None:
+    """Work out every feature of one tile at every as-of month into the plan's columns `subjects`."""
     from features.window_kernels import KERNELS
     from features.window_kernels_of_two import KERNELS_OF_TWO
 
-    feature_set = plan.feature_set
-    columns = plan.columns[:, : chunk.high - chunk.low]
-    for keys, places in plan.groups.items():
-        for tile in range(chunk.tiles):
-            start, stop = tile * TILE, min((tile + 1) * TILE, chunk.high - chunk.low)
-            sides = [
-                plan.side_by_side(buffer, key, chunk, tile, as_of, cutoff)
-                for buffer, key in zip(plan.buffers, keys, strict=False)
-            ]
+    width = subjects.stop - subjects.start
+    for keys, places in plan.groups:
+        kernels = KERNELS_OF_TWO if len(keys) == 2 else KERNELS
+        sides = plan.sides[: len(keys)]
+        for at, month in enumerate(plan.as_of):
+            for side, key in zip(sides, keys, strict=True):
+                side.lay(key, tile, seen[at][key[0]], plan.window(month, plan.months_back[key]))
             for place in places:
-                feature = feature_set.features[place]
-                windows = [side[len(side) - feature.months_back :] for side in sides]
-                kernel = KERNELS_OF_TWO if len(keys) == 2 else KERNELS
-                values = kernel[feature.formula](*windows)
-                np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
-    told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
-    subjects = slice(chunk.low, chunk.high)
+                feature = plan.feature_set.features[place]
+                window = plan.window(month, feature.months_back)
+                values = kernels[feature.formula](*(side.rows[window] for side in sides))
+                np.multiply(values[:width], feature.scale, out=plan.columns[at, place, subjects])
+
+
+def _table(
+    feature_set: FeatureSet,
+    columns: np.ndarray,
+    subjects: slice,
+    told_of: dict[str, np.ndarray],
+    consents: ConsentMask | None,
+    ineligible: Ineligible | None,
+) -> pa.Table:
+    """Rows of the subjects that any source knows, from `columns` (features, subjects), blanked there where consents say so."""
     known = entitled_rows(told_of, subjects, consents, ineligible)
     if consents is not None:
         for row, feature in zip(columns, feature_set.features, strict=True):
             row[~consents.cells(feature, subjects)] = np.nan
-    numbers = (np.flatnonzero(known) + chunk.low).astype(np.int32)
+    numbers = (np.flatnonzero(known) + subjects.start).astype(np.int32)
     found = [pa.array(row[known]) for row in columns]
     return pa.table([pa.array(numbers), *found], schema=feature_schema(feature_set))
 

@@ -59,8 +59,7 @@ def fold_month(
             blocks.append(block_at(resolve(raw, at), shape, moment, None))
         else:
             touched = touched_at(raw, at, moments[position - 1], schema, resolve)
-            theirs = raw.filter(pc.is_in(raw.column("subject_no"), pa.array(touched, pa.int32())))
-            blocks.append(block_at(resolve(theirs, at), shape, moment, touched))
+            blocks.append(block_at(known_of(touched, raw, at, resolve), shape, moment, touched))
     if not blocks:
         return fact_schema(definition).empty_table()
     return by_chunk(blocks)
@@ -107,6 +106,29 @@ def touched_at(
     return np.union1d(*there)
 
 
+def known_of(subjects: np.ndarray, raw: pa.Table, at: datetime, resolve: Resolver) -> pa.Table:
+    """Rows of these subjects that stand as known at a moment.
+
+    Where the business key doesn't name the subject, versions are told apart among the rows of all holders: a meter that has
+    passed on must not come back to its former holder because the new one's row isn't looked at.
+    """
+    wanted = pa.array(subjects, pa.int32())
+    theirs = pc.is_in(raw.column("subject_no"), wanted)
+    name = _key_of_no_subject(resolve.schema)
+    if name is None:
+        return resolve(raw.filter(theirs), at)
+    keys = raw.column(name)
+    known = resolve(raw.filter(pc.is_in(keys, keys.filter(theirs).combine_chunks())), at)
+    return known.filter(pc.is_in(known.column("subject_no"), wanted))
+
+
+def _key_of_no_subject(schema: TableSchema) -> str | None:
+    """A column of the business key where that doesn't name the subject (an account, a case)."""
+    if not schema.business_key or "subject_id" in schema.business_key:
+        return None
+    return next(column for column in schema.business_key if column != "period")
+
+
 def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarray:
     """Subjects whose facts may change by what arrived at the moment, sorted.
 
@@ -117,8 +139,8 @@ def _touched(raw: pa.Table, moment: pa.Scalar, schema: TableSchema) -> np.ndarra
     received, numbers = raw.column("received_at"), raw.column("subject_no").to_numpy()
     arrived = pc.equal(received, moment).to_numpy(zero_copy_only=False)
     subjects = numbers[arrived]
-    if schema.business_key and "subject_id" not in schema.business_key:
-        name = next(column for column in schema.business_key if column != "period")
+    name = _key_of_no_subject(schema)
+    if name is not None:
         keys = raw.column(name)
         meant = keys.take(pa.array(np.flatnonzero(arrived))).combine_chunks()
         same = pc.and_(pc.less_equal(received, moment), pc.is_in(keys, meant))

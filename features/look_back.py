@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from core.months import Month
 from core.table_schema import TableSchema
 from features.fact_definition import FactDefinition, Measure
-from features.fold import KNOWN_AT, MonthFold, Shape, block_at, by_chunk, fact_schema, touched_at
+from features.fold import KNOWN_AT, MonthFold, Shape, block_at, by_chunk, fact_schema, known_of, touched_at
 from sources.versions import KnownDelivery, Resolver
 
 #: Raw rows of a month and the rule by which they become known.
@@ -72,9 +72,7 @@ def _rows_then(
     """Rows of all months that stand as known at a moment, with their age; of `touched` only, unless None."""
     theirs = []
     for each, (rows, rule) in months.items():
-        if touched is not None:
-            rows = rows.filter(pc.is_in(rows.column("subject_no"), pa.array(touched)))
-        known = rule(rows, at)
+        known = rule(rows, at) if touched is None else known_of(touched, rows, at, rule)
         age = pa.repeat(pa.scalar(month.index - each.index, pa.int32()), known.num_rows)
         theirs.append(known.append_column(_AGE, age))
     return pa.concat_tables(theirs)

@@ -18,10 +18,23 @@ def lay(row, ranges, tile, position, values, known, absent):  # type: ignore[no-
     (NaN), are `absent`: NaN or 0.
     """
     width = len(row)
-    for j in range(width):
-        row[j] = absent
     first = tile * width
-    for run in range(ranges.shape[0]):
+    # The first run has nearly every subject, in order: what it leaves out is filled on the way.
+    begin, end = ranges[0, tile], ranges[0, tile + 1]
+    blank = 0
+    if end > begin and known[begin]:
+        for i in range(begin, end):
+            place = position[i] - first
+            while blank < place:
+                row[blank] = absent
+                blank += 1
+            v = values[i]
+            row[place] = v if v == v else absent
+            blank = place + 1
+    while blank < width:
+        row[blank] = absent
+        blank += 1
+    for run in range(1, ranges.shape[0]):
         begin, end = ranges[run, tile], ranges[run, tile + 1]
         # The rows of a run became known together.
         if end > begin and known[begin]:

@@ -238,6 +238,13 @@ PASSED_ON = [
     Delivered(2, 3, "supplement", 140, (Row(1, 0, 300, False),)),
 ]
 
+# An account passes to another holder; the first one is told of again, for another account, later.
+TOLD_OF_AGAIN = [
+    Delivered(2, 1, "supplement", 1, (Row(0, 0, 100, False),)),
+    Delivered(2, 2, "supplement", 3, (Row(1, 0, 100, False),)),
+    Delivered(2, 3, "supplement", 5, (Row(0, 5, 300, False),)),
+]
+
 
 @settings(max_examples=80)
 @example(PASSED_ON, 2)
@@ -255,6 +262,7 @@ def test_later_received_records_change_nothing(
 
 
 @settings(max_examples=80)
+@example(TOLD_OF_AGAIN, 2)
 @given(worlds, st.integers(0, MONTHS - 1))
 def test_agrees_with_the_slow_reference(
     tmp_path_factory,
