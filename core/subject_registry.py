@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from core.errors import GateRefused, GsceneError
 from core.subject import SubjectKind, TableOwner
 from core.table_store import TableStore
+from core.token_index import SHORTEST, TokenIndex, fixed_width
 
 _PARTITION = "all"
 
@@ -54,6 +55,7 @@ class SubjectRegistry:
         self._former_table = f"{self._table}_former"
         self._known: pa.Table | None = None
         self._version = -1
+        self._index: _Index | None = None
 
     @classmethod
     def named(cls, store: TableStore, name: str) -> SubjectRegistry:
@@ -121,7 +123,7 @@ class SubjectRegistry:
             else:
                 rows = self._store.read(self._table).drop_columns(["period"])
                 self._known = rows.sort_by("subject_no").combine_chunks()
-            self._version = version
+            self._version, self._index = version, None
         return self._known
 
     @property
@@ -229,6 +231,11 @@ class SubjectRegistry:
 
     def _look_up(self, subject_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         known = self._rows().column("subject_id")
+        asked = fixed_width(_one_array(subject_ids))
+        if asked is not None:
+            self._index = self._index or _Index.of(known)
+            if self._index is not None and self._index.width == asked.shape[1]:
+                return self._index.find(asked)
         found = pc.index_in(subject_ids, value_set=known)
         return pc.fill_null(found, -1).to_numpy().astype(np.int32)
 
@@ -247,8 +254,44 @@ class SubjectRegistry:
             self._store.append(self._table, _PARTITION, rows, app_version=first + fresh.num_rows)
             # We hold the lock: the latest version is what we knew and what we added.
             self._known, self._version = pa.concat_tables([seen, rows]), self._store.version(self._table)
+            self._index = self._index and self._index.grown(rows.column("subject_id"), given)
             numbers[new] = given[places]
         return numbers
+
+
+class _Index:
+    """Numbers by pseudonym, as long as all pseudonyms have one length."""
+
+    def __init__(self, width: int) -> None:
+        self._places = TokenIndex(width)
+        self._numbers = np.empty(0, dtype=np.int32)
+
+    @classmethod
+    def of(cls, known: pa.ChunkedArray) -> _Index | None:
+        """Of a registry's pseudonyms in the order of their numbers, null at holes; None where they are of several lengths."""
+        texts = _one_array(known)
+        numbers = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)).astype(np.int32)
+        written = fixed_width(texts.drop_null())
+        if written is None or written.shape[1] < SHORTEST:
+            return None
+        return cls(written.shape[1]).grown(texts.drop_null(), numbers)
+
+    @property
+    def width(self) -> int:
+        return self._places.width
+
+    def find(self, texts: np.ndarray) -> np.ndarray:
+        places = self._places.find(texts)
+        return np.append(self._numbers, np.int32(-1))[places]
+
+    def grown(self, ids: pa.Array | pa.ChunkedArray, numbers: np.ndarray) -> _Index | None:
+        """This index with more pseudonyms; None where they are of another length."""
+        written = fixed_width(_one_array(ids))
+        if written is None or written.shape[1] != self.width:
+            return None
+        self._places.add(written)
+        self._numbers = np.concatenate([self._numbers, numbers.astype(np.int32)])
+        return self
 
 
 def _in_order(

@@ -17,7 +17,7 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipts
 from features.fact_definition import FactDefinition
-from features.fold import coded_columns, fold_month
+from features.fold import RULES, coded_columns, fold_month
 from features.look_back import fold_looking_back
 from sources.versions import Resolver, accepted_by_period, resolver
 
@@ -92,10 +92,10 @@ def require_in_step(
 
 
 def recipe_hash(definition: FactDefinition, accepted: Mapping[str, list[int]], months: list[Month]) -> str:
-    """Hash of the definition and of the accepted deliveries of these months: facts made by another definition, or before a
-    delivery was accepted, are stale even where the raw rows lie there unchanged."""
+    """Hash of the definition, of the rules of folding and of the accepted deliveries of these months: facts made by another
+    definition, or before a delivery was accepted, are stale even where the raw rows lie there unchanged."""
     numbers = [number for month in months for number in accepted.get(str(month), [])]
-    return hashlib.sha256(f"{definition.model_dump_json()}\n{numbers}".encode()).hexdigest()
+    return hashlib.sha256(f"{RULES}\n{definition.model_dump_json()}\n{numbers}".encode()).hexdigest()
 
 
 def _raw_month(

@@ -32,6 +32,9 @@ _EXACT = 2**53
 
 _DAY_MICROSECONDS = 24 * 3_600_000_000
 
+#: Counts up when folding makes other facts of the same rows: those of an earlier rule are folded again.
+RULES = 2
+
 KNOWN_AT = pa.timestamp("us", tz="UTC")
 
 
