@@ -63,10 +63,10 @@ def query(
 
 
 def run(sql: str, threads: int) -> pd.DataFrame:
-    """Execute in a fresh in-memory DuckDB."""
+    """Execute in a fresh in-memory DuckDB, which goes to disk rather than beyond 12 GB."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": threads})
+    connection = duckdb.connect(config={"threads": threads, "memory_limit": "12GB"})
     connection.execute("SET enable_progress_bar = false")
     return connection.execute(sql).df()
 
