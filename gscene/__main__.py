@@ -24,6 +24,7 @@ from gscene.models import models
 from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
+from gscene.reconcile import reconcile
 from gscene.run import run
 from gscene.spark import spark
 from gscene.subject import subject
@@ -69,6 +70,7 @@ for command in (
     trust,
     adapters,
     quarantine,
+    reconcile,
     spark,
 ):
     cli.add_command(command)
