@@ -27,6 +27,7 @@ from gscene.quarantine import quarantine
 from gscene.run import run
 from gscene.spark import spark
 from gscene.subject import subject
+from gscene.train import train
 from gscene.trust import trust
 from gscene.up import up
 
@@ -59,6 +60,7 @@ for command in (
     pseudonymise,
     deid_report,
     subject,
+    train,
     up,
     doctor,
     features,
