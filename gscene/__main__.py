@@ -28,6 +28,7 @@ from gscene.reconcile import reconcile
 from gscene.run import run
 from gscene.spark import spark
 from gscene.subject import subject
+from gscene.train import train
 from gscene.trust import trust
 from gscene.up import up
 
@@ -60,6 +61,7 @@ for command in (
     pseudonymise,
     deid_report,
     subject,
+    train,
     up,
     doctor,
     features,

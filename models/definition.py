@@ -10,66 +10,59 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from core.definition_file import CODE, Bilingual, Definition, line_of, load_definition
 from core.errors import Refusal
 from core.purpose import Purpose
 from core.subject import SubjectKind
+from models.label_definition import (
+    LABEL_FOLDER,
+    AccountDpdLabel,
+    BankOutcomeLabel,
+    CampaignResponseLabel,
+    Label,
+    StatedOutcomeLabel,
+    find_label,
+    load_label_file,
+)
+
+__all__ = [
+    "FOLDER",
+    "AccountDpdLabel",
+    "BankOutcomeLabel",
+    "CampaignResponseLabel",
+    "ChallengeRule",
+    "GradeParameters",
+    "Label",
+    "LightgbmParameters",
+    "ModelDefinition",
+    "RepeatedSplit",
+    "ScorecardParameters",
+    "Split",
+    "StatedOutcomeLabel",
+    "TimeSplit",
+    "load_model_definition",
+    "load_model_definitions",
+]
 
 FOLDER = Path(__file__).parent / "definitions"
 
-FiveClass = Literal["normal", "special_mention", "substandard", "doubtful", "loss"]
-
-
-class AccountDpdLabel(Definition):
-    """Outcome from the bank's account months (`models.labels.account_outcomes`). Days past due, months."""
-
-    kind: Literal["account_dpd"]
-    version: int = Field(ge=1)
-    bad_dpd: Literal[60, 90]
-    bad_classes: list[FiveClass] = []
-    indeterminate_dpd: int = Field(default=30, ge=1)
-    window_months: int = Field(default=12, ge=1, le=36)
-    min_months_on_book: int = Field(default=3, ge=0)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> AccountDpdLabel:
-        if self.indeterminate_dpd >= self.bad_dpd:
-            raise ValueError("indeterminate_dpd must lie below bad_dpd")
-        return self
-
-
-class BankOutcomeLabel(Definition):
-    """Outcome as the bank states it for a month, good or bad; no window of our own."""
-
-    kind: Literal["bank_outcome"]
-    version: int = Field(ge=1)
-
-
-class CampaignResponseLabel(Definition):
-    """Response of treated subjects within `response_days` of their assignment; the event is something wanted."""
-
-    kind: Literal["campaign_response"]
-    version: int = Field(ge=1)
-    response_days: int = Field(default=60, ge=1, le=180)
-    events: list[Literal["apply", "open", "drawdown"]] = Field(default=["open", "drawdown"], min_length=1)
-
-
-Label = Annotated[AccountDpdLabel | BankOutcomeLabel | CampaignResponseLabel, Field(discriminator="kind")]
-
 
 class TimeSplit(Definition):
-    """Train on earlier vintages, judge on later ones and on other subjects."""
+    """Train on earlier vintages, judge on later ones and on other subjects.
+
+    `holdout_share` 0 sets no subjects apart: only for samples in which no subject has rows on both sides.
+    """
 
     kind: Literal["by_time"]
     training_vintages: int = Field(ge=1, le=48)
     spacing_months: int = Field(default=1, ge=1, le=12)
     out_of_time_vintages: int = Field(default=3, ge=1, le=12)
     gap_months: int = Field(default=1, ge=1, le=24)
-    holdout_share: float = Field(default=0.3, gt=0.0, lt=0.9)
+    holdout_share: float = Field(default=0.3, ge=0.0, lt=0.9)
     folds: int = Field(default=5, ge=2, le=10)
     max_fold_rows: int = Field(default=200_000, ge=1_000)
 
@@ -158,6 +151,14 @@ class ModelDefinition(Definition):
     seed: int = Field(default=20_260_101, ge=0, le=2**31 - 1)
     known_limits: list[Bilingual] = []
 
+    @field_validator("label", mode="before")
+    @classmethod
+    def _named_label(cls, value: Any, info: ValidationInfo) -> Any:
+        """`resident_default@1` is looked up in the folder of label definitions (`context["labels"]`)."""
+        if not isinstance(value, str):
+            return value
+        return find_label(value, (info.context or {}).get("labels", LABEL_FOLDER))
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelDefinition:
         if self.event_is_wanted != (self.purpose is Purpose.MARKETING):
@@ -171,6 +172,8 @@ class ModelDefinition(Definition):
         """True where the predicted event is a response, not a default: the best grade then has the highest
         probability.
         """
+        if isinstance(self.label, StatedOutcomeLabel):
+            return self.label.wanted
         return isinstance(self.label, CampaignResponseLabel)
 
     @cached_property
@@ -179,16 +182,33 @@ class ModelDefinition(Definition):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-def load_model_definition(path: Path) -> ModelDefinition:
-    """Read one definition; the file is named after the model. Raises Refusal with file and line."""
-    definition = load_definition(path, ModelDefinition)
+def load_model_definition(path: Path, labels: Path = LABEL_FOLDER) -> ModelDefinition:
+    """Read one definition; the file is named after the model, its label stands in a file of `labels` that is for its subject.
+
+    Raises Refusal with file and line.
+    """
+    definition = load_definition(path, ModelDefinition, labels=labels)
     if definition.name != path.stem:
-        raise Refusal(
-            CODE,
+        raise _refuse(
+            path,
+            "name",
             f"the model {definition.name} stands in a file of another name.",
-            file=str(path),
-            line=line_of(path, "name"),
-            remedy=f"Rename the file to {definition.name}.yaml or correct the name.",
+            f"Rename the file to {definition.name}.yaml or correct the name.",
+        )
+    if not definition.label.name:
+        raise _refuse(
+            path,
+            "label",
+            "the label stands inside the model definition.",
+            f"Name a label of {labels.name}/ with its version, such as resident_default@1.",
+        )
+    subjects = load_label_file(labels / f"{definition.label.name}.yaml").subjects
+    if definition.subject not in subjects:
+        raise _refuse(
+            path,
+            "label",
+            f"the label {definition.label.code} isn't for the subject {definition.subject}.",
+            "Choose a label of this subject, or add the subject to the label's file.",
         )
     return definition
 
@@ -197,3 +217,7 @@ def load_model_definitions(folder: Path = FOLDER) -> dict[str, ModelDefinition]:
     """All definitions by model name."""
     definitions = [load_model_definition(path) for path in sorted(folder.glob("*.yaml"))]
     return {definition.name: definition for definition in definitions}
+
+
+def _refuse(path: Path, place: str, message: str, remedy: str) -> Refusal:
+    return Refusal(CODE, message, file=str(path), line=line_of(path, place), remedy=remedy)

@@ -46,7 +46,7 @@ def account_outcomes(
 
     `account_months` has one row per account and month (subject_no, period, acct_id, dpd, max_dpd_m,
     five_class, writeoff_flag, months_on_book; days and months). `known_months` are the months delivered; by
-    default those in the table. Excluded: closed at `as_of`, written off or in a bad class by then,
+    default those in the table. Excluded, as far as the rule says so: closed at `as_of`, written off or in a bad class by then,
     `indeterminate_dpd` or more days past due at `as_of`, or on book for less than `min_months_on_book`. An
     account that ends inside the window was closed; a month missing between two others, or without a known
     DPD, leaves the subject immature unless it is bad.
@@ -80,17 +80,27 @@ def account_outcomes(
 
     open_at = pd.Series(subjects.isin(list(at.groups)), index=subjects)
     drops = [
-        ("closed at the as-of month", ~open_at),
-        ("written off or in a bad class already", before.eq(True)),
-        (f"{rule.indeterminate_dpd} or more days past due already", late >= rule.indeterminate_dpd),
-        (f"less than {rule.min_months_on_book} months on book", oldest < rule.min_months_on_book),
+        ("closed", "closed at the as-of month", ~open_at),
+        ("lost_before", "written off or in a bad class already", before.eq(True)),
+        (
+            "late_at_as_of",
+            f"{rule.indeterminate_dpd} or more days past due already",
+            late >= rule.indeterminate_dpd,
+        ),
+        (
+            "too_young",
+            f"less than {rule.min_months_on_book} months on book",
+            oldest < rule.min_months_on_book,
+        ),
     ]
     outcome = np.select(
         [bad, unclear, worst >= rule.indeterminate_dpd], [BAD, IMMATURE, INDETERMINATE], default=GOOD
     ).astype(object)
     steps = {"subjects with an account": len(subjects)}
     left = pd.Series(True, index=subjects)
-    for reason, hit in drops:
+    for kind, reason, hit in drops:
+        if kind not in rule.excluded:
+            continue
         steps[f"excluded: {reason}"] = int((left & hit).sum())
         left &= ~hit
     outcome[~left.to_numpy()] = EXCLUDED

@@ -6,8 +6,6 @@ corrections of account records don't rewrite history.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -37,7 +35,7 @@ def label_table(kind: SubjectKind, label: Label) -> str:
 
 def label_recipe(label: Label) -> str:
     """Hash of the label's definition: outcomes made by another one are stale."""
-    return hashlib.sha256(label.model_dump_json().encode()).hexdigest()
+    return label.sha256
 
 
 def source_tables(label: Label) -> tuple[str, ...]:
@@ -116,7 +114,7 @@ def read_labels(store: TableStore, kind: SubjectKind, label: Label, as_of: list[
 def _window(label: Label) -> int:
     if isinstance(label, AccountDpdLabel):
         return label.window_months
-    return 0 if isinstance(label, BankOutcomeLabel) else 2 + label.response_days // 31
+    return 2 + label.response_days // 31 if isinstance(label, CampaignResponseLabel) else 0
 
 
 def _known(

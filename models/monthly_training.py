@@ -40,6 +40,7 @@ from models.outbox import put_training, sync
 from models.registry import LedgerEntry, training_entry
 from models.report import write_report
 from models.sample import build_sample
+from models.sampling.sample_report import sample_report
 from models.sign_off import NOT_APPROVED, version_to_score
 from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
@@ -136,6 +137,17 @@ def train_monthly(
         threads=settings.threads,
         progress=progress,
     )
+    about_sample = sample_report(
+        definition.label,
+        sample,
+        outcomes,
+        record.steps,
+        plan=plan,
+        population=usable.frame,
+        seed=definition.seed,
+        threads=settings.threads,
+    )
+    record = replace(record, sample=about_sample)
     around = surroundings(
         judged.sample, usable.frame, feature_set, Purpose(definition.purpose), use, store, settings, clock, registry
     )  # fmt: skip

@@ -118,6 +118,11 @@ def write_report(
 
 def _label_text(record: TrainingRecord) -> Bilingual:
     label = record.definition.label
+    if label.kind == "stated_outcome":
+        return Bilingual(
+            zh=f"表中 {label.column} 列给出的结果。",
+            en=f"As the column {label.column} of the table states it.",
+        )
     if label.kind == "account_dpd":
         classes = "（或五级分类次级及以下）" if label.bad_classes else ""
         worse = " or class substandard or worse" if label.bad_classes else ""

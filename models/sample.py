@@ -129,11 +129,19 @@ def split_by_time(sample: Sample, plan: VintagePlan, holdout_share: float, salt:
 
     A subject belongs to the held-out side by a hash of its number and `salt`, whatever the month:
     `holdout_share` of all. Rows that lie on neither side (training subjects in late vintages and the reverse)
-    are left out and counted.
+    are left out and counted. With a share of 0 nobody is held out; GsceneError where a subject would then be on both sides.
     """
     held = subject_share(sample.subject_no, salt) < holdout_share
     early = np.isin(sample.as_of, _texts(plan.training))
     late = np.isin(sample.as_of, _texts(plan.out_of_time))
+    if holdout_share == 0.0:
+        # Subjects of one row each: vintages alone part the sides, and no row is given away.
+        if len(np.intersect1d(sample.subject_no[early], sample.subject_no[late])):
+            raise GsceneError(
+                "a subject has rows on both sides of the split.",
+                "Hold out a share of the subjects (holdout_share).",
+            )
+        held = late
     training, out_of_time = sample.take(early & ~held), sample.take(late & held)
     steps = {
         "rows": len(sample),

@@ -15,6 +15,7 @@ from models.definition import ModelDefinition
 from models.discrimination import Discrimination
 from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
+from models.sampling.sample_report import SampleReport
 from models.scorecard import Scorecard
 from models.validation.finding import Finding
 from models.validation.summary import headline
@@ -98,6 +99,8 @@ class TrainingRecord:
     libraries: dict[str, str]
     #: What validation found; not part of the bundle, so that a changed limit doesn't make another model.
     findings: tuple[Finding, ...] = ()
+    #: What the sample was made of and whom it leaves out.
+    sample: SampleReport | None = None
 
     @property
     def ships(self) -> CandidateKind:
@@ -149,4 +152,5 @@ class TrainingRecord:
             "lightgbm_settings": self.lightgbm_settings,
             "lightgbm_rounds": self.booster.rounds,
             "libraries": self.libraries,
+            "sample": None if self.sample is None else self.sample.plain(),
         }

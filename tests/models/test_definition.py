@@ -32,7 +32,10 @@ def test_the_shipped_definitions_load() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line_text"),
     [
-        ("bad_dpd: 90", "bad_dpd: 45", "bad_dpd: 45"),
+        ("label: resident_default@1", "label: resident_default@7", "label"),
+        ("label: resident_default@1", "label: no_such_label@1", "label"),
+        ("label: resident_default@1", "label: enterprise_default@1", "label"),
+        ("label: resident_default@1", "label: {kind: account_dpd, version: 1, bad_dpd: 90}", "label"),
         ("purpose: risk", "purpose: marketing", "name"),
         ("min_bin_share: 0.05", "min_share: 0.05", "min_share"),
         ("name: resident_risk", "name: other", "name"),
