@@ -23,10 +23,9 @@ from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask, purpose_mask, stored_mask
 from features.engine import LOCAL, FeatureEngine
 from features.entitlement import ENTITLED, PREDICATES, Entitlement, Entitlements, demand_of
-from features.fact_store import require_in_step
+from features.fact_store import months_in_step
 from features.ineligible import NO_ROW, Ineligible, keep
 from features.use_mask import UseMask
-from sources.versions import accepted_by_period
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def build_features(
     rows, missing = write_features(
         store, feature_set, as_of, entitlements.cutoff_days, mask, ineligible, engine
     )
-    inputs += entitlement.registers.used
+    inputs += entitlement.registers_used
     recipe = feature_recipe(feature_set, entitlements.contracts)
     record_derivation(state, store, clock, (feature_set.table, str(as_of)), inputs, recipe)
     with state.session() as session:
@@ -102,7 +101,7 @@ def write_features(
 def feature_recipe(feature_set: FeatureSet, contracts: Mapping[str, Contract]) -> str:
     """Hash of what decides a stored feature: the set, the consent that the contracts behind it demand, and the conditions that a
     consent must stand."""
-    tables = sorted({definition.table for definition in feature_set.facts.values()})
+    tables = sorted({table for definition in feature_set.facts.values() for _, table in definition.tables})
     demands = [(demand_of(contracts[table]), demand_of(contracts[table], presence=True)) for table in tables]
     conditions = [predicate.reason for predicate in PREDICATES]
     return hashlib.sha256(f"{feature_set.sha256}\n{demands}\n{conditions}".encode()).hexdigest()
@@ -169,8 +168,7 @@ def facts_in_step(
     first = as_of.plus(1 - feature_set.months_back)
     used: list[Partition] = []
     for definition in feature_set.facts.values():
-        accepted = accepted_by_period(state, definition.raw_table)
-        for period in store.partitions(definition.raw_table):
-            if first <= Month.parse(period) <= as_of:
-                used.append(require_in_step(store, state, definition, Month.parse(period), accepted))
+        for behind in definition.upstream:
+            months_in_step(store, state, behind, first.plus(-definition.look_back), as_of)
+        used += months_in_step(store, state, definition, first, as_of)
     return used

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from gscene.options import MonthType, home_option, json_option
 
 if TYPE_CHECKING:
     from features.catalogue import Feature, FeatureSet
+    from features.fact_definition import FactDefinition
 
 
 @click.group()
@@ -89,12 +90,27 @@ def explain(name: str, as_json: bool) -> None:
         f"{facts}.{measure}": feature_set.facts[facts]
         .measures[measure]
         .model_dump(mode="json", exclude_defaults=True)
+        | _carried(feature_set.facts[facts], measure)
         for facts, measure in feature.sides
     }
     rows = [[key, value] for key, value in told.items()]
     reporter.table(name, ["", ""], rows + [[key, spec] for key, spec in measures.items()])
     reporter.result |= told | {"measures": measures}
     reporter.finish()
+
+
+def _carried(facts: FactDefinition, measure: str) -> dict[str, Any]:
+    """Where linked facts have a measure from: whose facts, and what names their subject."""
+    from features.linked_facts import LinkedFacts
+
+    if not isinstance(facts, LinkedFacts):
+        return {}
+    carried = facts.carry[measure]
+    told = {
+        "of": f"{facts.through.subject} {facts.other.facts}.{carried.measure}",
+        "named_by": f"{facts.subject} {facts.link.facts}.{facts.through.measure}",
+    }
+    return told | ({"against_months_before": carried.against} if carried.against else {})
 
 
 @features.command("lineage")

@@ -102,12 +102,7 @@ def write_screening(screening: Screening, feature_set: FeatureSet, folder: Path)
 
 def _source(feature_set: FeatureSet, name: str) -> SourceOf:
     feature = next(each for each in feature_set.features if each.name == name)
-    columns = {
-        f"{feature_set.facts[facts].table}.{column}"
-        for facts, measure in feature.sides
-        for column in feature_set.facts[facts].columns_of(measure)
-    }
-    return SourceOf(frozenset(columns), feature.months_back)
+    return SourceOf(frozenset(feature_set.source_columns(feature)), feature.months_back)
 
 
 def _outcomes(labels: pd.DataFrame) -> pd.Series:
@@ -124,7 +119,8 @@ def _platforms(
     """The source that told of each subject in the as-of month, by the table with most subjects; None where it is one source."""
     best: tuple[int, np.ndarray, np.ndarray] | None = None
     for definition in feature_set.facts.values():
-        if str(as_of) not in store.partitions(definition.raw_table):
+        # Rows of other subjects (`features.linked_facts`) don't say which platform knows these.
+        if definition.upstream or str(as_of) not in store.partitions(definition.raw_table):
             continue
         rows = store.read(definition.raw_table, [str(as_of)], columns=["subject_no", "delivery_no"])
         ledger = ledger_deliveries(state, definition.raw_table, str(as_of))
