@@ -313,7 +313,7 @@ class Entitlement:
         span: DataSpan | None,
         known_at: datetime,
     ) -> np.ndarray:
-        """`reasons` of the table that facts stand on; of linked facts those of both sides, the subject's own before the other's."""
+        """`reasons` of the table that facts stand on; of linked facts those of both sides, the subject's own first."""
         if not isinstance(facts, LinkedFacts):
             return self.reasons(purpose, facts.table, presence, span)
         own = self.reasons(purpose, facts.link.table, span=span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -89,7 +89,9 @@ def _link_partition(
     )
     measures = sorted({carried.measure for carried in definition.carry.values()})
     other = {
-        month.index - Month.parse(period).index: store.read(table, [period], ["subject_no", "known_at", *measures])
+        month.index - Month.parse(period).index: store.read(
+            table, [period], ["subject_no", "known_at", *measures]
+        )
         for table, period in inputs
         if table == definition.other.fact_table
     }
@@ -147,11 +149,13 @@ def require_in_step(
 def months_in_step(
     store: TableStore, state: StateDatabase, definition: FactDefinition, first: Month, last: Month
 ) -> list[Partition]:
-    """Fact partitions of the delivered months from `first` to `last`; GateRefused for one that isn't made from what it stands on as
-    that is now. Of linked facts' own sources only the fact partitions are looked at."""
-    linked = isinstance(definition, LinkedFacts)
-    accepted = {} if linked else accepted_by_period(state, definition.raw_table)
-    periods = store.partitions(definition.link.fact_table if linked else definition.raw_table)
+    """Fact partitions of the delivered months from `first` to `last`; GateRefused for one that isn't made from what it stands on
+    as that is now. Of linked facts' own sources only the fact partitions are looked at."""
+    if isinstance(definition, LinkedFacts):
+        accepted, periods = {}, store.partitions(definition.link.fact_table)
+    else:
+        accepted = accepted_by_period(state, definition.raw_table)
+        periods = store.partitions(definition.raw_table)
     return [
         require_in_step(store, state, definition, Month.parse(period), accepted)
         for period in periods
@@ -160,25 +164,23 @@ def months_in_step(
 
 
 def stale_months(store: TableStore, state: StateDatabase, definition: LinkedFacts) -> list[Month]:
-    """Months of linked facts that aren't joined from the facts of both sides as these are now, ascending; a month that either side
-    keeps waiting, being behind its own gate, is left out."""
-    found = []
-    for period in store.partitions(definition.link.fact_table):
-        month = Month.parse(period)
-        if not _holds(lambda month=month: require_in_step(store, state, definition, month, {})):
-            first = month.plus(-definition.look_back)
-            link = _holds(lambda month=month: months_in_step(store, state, definition.link, month, month))
-            if link and _holds(
-                lambda month=month, first=first: months_in_step(store, state, definition.other, first, month)
-            ):
-                found.append(month)
-    return sorted(found)
+    """Months of linked facts that aren't joined from the facts of both sides as these are now, ascending; a month that either
+    side keeps waiting, being behind its own gate, is left out."""
+    months = [Month.parse(period) for period in store.partitions(definition.link.fact_table)]
+    return [
+        month
+        for month in months
+        if not _in_step(store, state, definition, month, month)
+        and _in_step(store, state, definition.link, month, month)
+        and _in_step(store, state, definition.other, month.plus(-definition.look_back), month)
+    ]
 
 
-def _holds(gate: Callable[[], object]) -> bool:
-    """Whether a gate lets through."""
+def _in_step(
+    store: TableStore, state: StateDatabase, definition: FactDefinition, first: Month, last: Month
+) -> bool:
     try:
-        gate()
+        months_in_step(store, state, definition, first, last)
     except GateRefused:
         return False
     return True

@@ -69,7 +69,9 @@ def _row(entry: FeatureEntry, first: Feature, feature_set: FeatureSet) -> str:
 
 def _tables_named(feature: Feature, feature_set: FeatureSet) -> str:
     """Both tables of a feature that is told of another subject."""
-    named = [feature_set.facts[facts].tables for facts, _ in feature.sides if feature_set.facts[facts].upstream]
+    named = [
+        feature_set.facts[facts].tables for facts, _ in feature.sides if feature_set.facts[facts].upstream
+    ]
     return "".join(
         f", of the {tables[-1][0]} in `{tables[-1][1]}` that `{tables[0][1]}` names" for tables in named[:1]
     )

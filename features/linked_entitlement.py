@@ -1,9 +1,9 @@
 """Who may be told of another: a person's features of the employer need the consents of both.
 
-The subject's own consent must hold for the table that names the other (domain rule L1: a join needs a valid consent), and the other
-is the subject of its own rows: an employer's tax and contribution amounts are told with its written consent alone (L9), whoever they
-are told about. So linked facts are there for a subject where every other that it names in the months asked for is entitled too. Whom
-the bank has no number for has consented to nothing.
+The subject's own consent must hold for the table that names the other (domain rule L1: a join needs a valid consent), and the
+other is the subject of its own rows: an employer's tax and contribution amounts are told with its written consent alone (L9),
+whoever they are told about. So linked facts are there for a subject where every other that it names in the months asked for is
+entitled too. Whom the bank has no number for has consented to nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Links:
-    """Whom subjects name, and who of these may be told of: `entitled` opens the registers of the others' kind as the subject's own
-    were opened."""
+    """Whom subjects name, and who of these may be told of: `entitled` opens the registers of the others' kind as the subject's
+    own were opened."""
 
     store: TableStore
     entitled: Callable[[SubjectKind], Entitlement]
@@ -63,7 +63,9 @@ class Links:
         for period in (month for month in months if month in there):
             rows = self.store.read(table, [period], ["subject_no", "known_at", measure])
             identities = rows.column(measure).to_numpy()
-            known = (rows.column("known_at").to_numpy().astype("datetime64[us]") <= cutoff) & ~np.isnan(identities)
+            known = (rows.column("known_at").to_numpy().astype("datetime64[us]") <= cutoff) & ~np.isnan(
+                identities
+            )
             numbers = numbering.look_up(identities[known])
             numbers = np.where((numbers == NOBODY) | (numbers >= len(theirs) - 1), -1, numbers)
             np.maximum.at(worst, rows.column("subject_no").to_numpy()[known], theirs[numbers])
@@ -72,7 +74,9 @@ class Links:
     @property
     def used(self) -> tuple[Partition, ...]:
         """Partitions of the others' registers that were read so far."""
-        return tuple(each for _, (opened, _) in sorted(self._opened.items()) for each in opened.registers.used)
+        return tuple(
+            each for _, (opened, _) in sorted(self._opened.items()) for each in opened.registers.used
+        )
 
     def _open(self, kind: SubjectKind) -> tuple[Entitlement, Numbering]:
         if kind not in self._opened:

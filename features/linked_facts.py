@@ -1,8 +1,8 @@
 """Facts of one subject that are another's: the employer's arrears in the months of its staff.
 
-One of the subject's own facts names the other (`through`: the employer of a person's insurance month), `of` are the other's facts,
-and `carry` says which of their measures are carried over. Both were folded before; what is carried is joined month by month, each
-as known then (`features.linked_fold`).
+One of the subject's own facts names the other (`through`: the employer of a person's insurance month), `of` are the other's
+facts, and `carry` says which of their measures are carried over. Both were folded before; what is carried is joined month by
+month, each as known then (`features.linked_fold`).
 
 A month without the other in it has no row, so `absent` is always `unknown`; where the other's facts list events only, no event is
 a 0 that is written down.
@@ -111,7 +111,10 @@ def load_linked(path: Path, known: Mapping[tuple[SubjectKind, str], FactDefiniti
     named = link.measures.get(through.measure)
     if named is None or named.agg != "identity":
         raise _refuse(
-            path, f"{through.facts}.{through.measure} isn't an identity, so it names nobody", "through", "measure"
+            path,
+            f"{through.facts}.{through.measure} isn't an identity, so it names nobody",
+            "through",
+            "measure",
         )
     for name, carried in file.carry.items():
         told = other.measures.get(carried.measure)
@@ -121,7 +124,10 @@ def load_linked(path: Path, known: Mapping[tuple[SubjectKind, str], FactDefiniti
             )  # fmt: skip
         if told.adverse is not None and carried.against:
             raise _refuse(
-                path, f"{name}: an adverse event grows old, so it isn't held against an older month", "carry", name
+                path,
+                f"{name}: an adverse event grows old, so it isn't held against an older month",
+                "carry",
+                name,
             )
     return LinkedFacts(
         facts=file.facts, subject=file.subject, table=other.table, title=file.title, derive=other.derive,

@@ -1,8 +1,9 @@
 """Join the facts of a month with those of another subject that they name: at every moment what both said by then.
 
-Grain of the result: subject x month x known_at, as of any facts. A restated month of either side is a newer row of the subjects
-whose values it changes, and of nobody else; a subject that no longer names anybody gets a row of missing values. The result follows
-from the folded facts alone, so joining a month again after a restatement gives what joining it for the first time would.
+Grain of the result: subject x month x known_at, as of any facts. A restated month of either side is a newer row of the
+subjects whose values it changes, and of nobody else; a subject that no longer names anybody gets a row of missing values. The
+result follows from the folded facts alone, so joining a month again after a restatement gives what joining it for the first
+time would.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def fold_linked(
         changed = state.move_to(at)
         if len(changed):
             columns = dict(zip(definition.measures, state.written[changed].T, strict=True))
-            rows = {"subject_no": pa.array(state.subjects[changed], pa.int32()), "known_at": _repeat(at, len(changed))}
+            rows = {
+                "subject_no": pa.array(state.subjects[changed], pa.int32()),
+                "known_at": _repeat(at, len(changed)),
+            }
             blocks.append(pa.table(rows | columns, schema=fact_schema(definition)))
     return by_chunk(blocks) if blocks else fact_schema(definition).empty_table()
 
@@ -97,7 +101,9 @@ class _State:
 
     def moments(self) -> np.ndarray:
         """When anything became known, ascending."""
-        return np.unique(np.concatenate([each.at for each in (self.link_moments, *self.other_moments.values())]))
+        return np.unique(
+            np.concatenate([each.at for each in (self.link_moments, *self.other_moments.values())])
+        )
 
     def move_to(self, at: np.datetime64) -> np.ndarray:
         """Take in what became known at the moment; places of the subjects whose values are others now, or who have any now."""
@@ -161,4 +167,6 @@ class _Moments:
 
 
 def _repeat(at: np.datetime64, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(at.astype("datetime64[us]").astype(np.int64), pa.int64()), count).cast(KNOWN_AT)
+    return pa.repeat(pa.scalar(at.astype("datetime64[us]").astype(np.int64), pa.int64()), count).cast(
+        KNOWN_AT
+    )

@@ -46,8 +46,8 @@ class CaughtUp:
 
 
 def take_in_waiting(workplace: Workplace) -> None:
-    """Take in every delivery that waits and fold its month; tables with the same months share one run. Then join what linked facts
-    have of these months.
+    """Take in every delivery that waits and fold its month; tables with the same months share one run. Then join what linked
+    facts have of these months.
 
     Every delivery is tried; the first Refusal is raised when all have been and the months of the others are folded.
     """

@@ -35,7 +35,9 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
         waiting = waiting_months(state)
         if not waiting:
             joins = list(_joins(TableStore(settings.lake), state))
-            yield from joins or [dg.SkipReason("no delivery waits")]
+            yield from joins
+            if not joins:
+                yield dg.SkipReason("no delivery waits")
         for (kind, table), months in waiting.items():
             facts = [f.facts for (of, _), f in blueprint().facts.items() if of is kind and f.table == table]
             for month, last_delivery in months.items():

@@ -409,7 +409,7 @@ SELECT DISTINCT 'tax_arrears' AS source, period FROM rows_enterprise_tax_arrears
 UNION SELECT DISTINCT 'tax_event', period FROM rows_enterprise_tax_event JOIN deliveries d USING (delivery_no, period) WHERE d.received_at <= getvariable('cutoff');
 
 CREATE TABLE m_resident_employer_insurance AS
-SELECT e.subject, e.period, i.insured, part(i.insured, h.insured) AS half_year, part(i.insured, y.insured) AS year, i.not_full, i.nothing_paid,
+SELECT e.subject, e.period, i.insured, part(i.insured, h.insured) AS half_year, part(i.insured, y.insured) AS year, i.due_amt, i.paid_amt, i.not_full, i.nothing_paid,
        i.arrears_amt, i.arrears_months
 FROM employer e
 LEFT JOIN m_enterprise_si_employer_month i ON (i.subject, i.period) = (e.enterprise, e.period)
