@@ -36,14 +36,14 @@ def features_at(
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
     consents: Mapping[Month, ConsentMask] | None = None,
-    ineligible: Ineligible | None = None,
+    ineligible: Ineligible | Mapping[Month, Ineligible] | None = None,
     known_at: datetime | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (NaN = missing).
 
     Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
     blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
-    `ineligible` counts whom. `known_at` (aware) takes the place of every month's own cutoff.
+    `ineligible` counts whom, of all months together or of each. `known_at` (aware) takes the place of every month's own cutoff.
     """
     # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
     # the time), malloc keeps them.
@@ -68,7 +68,10 @@ def features_at(
         for month in as_of:
             cutoff = moment(known_at or knowledge_cutoff(month, cutoff_days))
             mask = None if consents is None else consents[month]
-            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, ineligible)
+            counted = (
+                ineligible if ineligible is None or isinstance(ineligible, Ineligible) else ineligible[month]
+            )
+            yield month, _features(plan, _Chunk(low, high, blocks), month, cutoff, mask, counted)
 
 
 def feature_table(
