@@ -9,6 +9,7 @@ import yaml
 
 from core.errors import GsceneError
 from core.months import CUTOFF_DAYS
+from core.table_files import CHUNK
 
 #: Name of the optional settings file in a home folder.
 FILE_NAME = "gscene.yaml"
@@ -23,7 +24,11 @@ _ALLOWED = {
     "engine",
     "spark_master",
     "spark_memory",
+    "chunk_subjects",
 }
+
+#: Fewest and most subjects that are worked on together: below, starting costs more than working; above, memory isn't bounded.
+LEAST_CHUNK, MOST_CHUNK = 1_024, 1_048_576
 
 #: Who signs models: people, or (in a demonstration alone) the program under the name `demo`.
 SIGN_OFF = ("required", "automatic_in_demo")
@@ -41,6 +46,8 @@ class Settings:
 
     `engine` says who computes features and scores; `spark_master` (`local[2]`, `spark://127.0.0.1:7077`) and
     `spark_memory` (of the driver and of each executor) count for the engine `spark`.
+
+    `chunk_subjects` are worked on together when features are made: memory follows from it, not from the population.
     """
 
     home: Path
@@ -53,9 +60,15 @@ class Settings:
     engine: str = "local"
     spark_master: str = "local[2]"
     spark_memory: str = "2g"
+    chunk_subjects: int = CHUNK
 
     def __post_init__(self) -> None:
-        """GsceneError for an engine that there isn't."""
+        """GsceneError for an engine that there isn't, or a chunk out of bounds."""
+        if not LEAST_CHUNK <= self.chunk_subjects <= MOST_CHUNK:
+            raise GsceneError(
+                f"chunk_subjects is {self.chunk_subjects}.",
+                f"Choose {LEAST_CHUNK} to {MOST_CHUNK} subjects; {CHUNK} is usual.",
+            )
         if self.engine not in ENGINES:
             raise GsceneError(f"there is no engine {self.engine}.", f"Choose {' or '.join(ENGINES)}.")
 
@@ -86,6 +99,7 @@ class Settings:
                 engine=str(entries.get("engine", "local")),
                 spark_master=str(entries.get("spark_master", "local[2]")),
                 spark_memory=str(entries.get("spark_memory", "2g")),
+                chunk_subjects=int(entries.get("chunk_subjects", CHUNK)),
             )
         except ValueError as error:
             raise GsceneError(f"{file}: {error}.", "Correct the entry.") from error

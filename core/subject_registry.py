@@ -94,6 +94,11 @@ class SubjectRegistry:
             rows if not rows.column("subject_id").null_count else rows.filter(pc.is_valid(rows["subject_id"]))
         )
 
+    def pseudonyms(self) -> pa.Array:
+        """Pseudonyms by number, null in the holes."""
+        found = self._rows().column("subject_id")
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
     def erase(self, number: int) -> None:
         """Leave a hole where a subject was; what stood there is gone from the table's latest version (`TableStore.purge` takes
         the bytes)."""

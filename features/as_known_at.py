@@ -87,7 +87,7 @@ def write_as_known(
             f"{file.name} is neither .csv nor .parquet.", "Give a file name that ends in one of them."
         )
     facts_in_step(store, state, feature_set, as_of)
-    mask = stored_mask(feature_set, entitlements.for_use(as_of), as_of)
+    mask = stored_mask(feature_set, entitlements.for_use(as_of), as_of, at)
     registry = SubjectRegistry(store, feature_set.subject)
     schema = pa.schema([("subject_id", pa.string()), *((name, pa.float64()) for name in feature_set.names)])
     told = known_then(state, feature_set, as_of, at)

@@ -37,14 +37,14 @@ def features_at(
     cutoff_days: int = CUTOFF_DAYS,
     chunk: int = CHUNK,
     consents: Mapping[Month, ConsentMask] | None = None,
-    ineligible: Ineligible | None = None,
+    ineligible: Ineligible | Mapping[Month, Ineligible] | None = None,
     known_at: datetime | None = None,
 ) -> Iterator[tuple[Month, pa.Table]]:
     """Yield (as-of month, table) chunk by chunk: subject_no int32, then one float64 column per feature (NaN = missing).
 
     Several as-of months share one reading of the facts. For one month, chunks come in the order of subject_no. `consents`
     blanks what a subject's consents don't allow (None: everything is allowed, for measuring and for made-up worlds) and
-    `ineligible` counts whom. `known_at` (aware) takes the place of every month's own cutoff.
+    `ineligible` counts whom, of all months together or of each. `known_at` (aware) takes the place of every month's own cutoff.
     """
     # The months of a chunk are let go together: Arrow's own pools would hand the pages back and fault them in again (a fifth of
     # the time), malloc keeps them.
@@ -58,13 +58,14 @@ def features_at(
     plan = Plan(feature_set, as_of, min(chunk, subjects))
     cutoffs = [moment(known_at or knowledge_cutoff(month, cutoff_days)) for month in as_of]
     masks = [None if consents is None else consents[month] for month in as_of]
+    counts = [ineligible[month] if isinstance(ineligible, Mapping) else ineligible for month in as_of]
     for low in range(0, subjects, chunk):
         high = min(low + chunk, subjects)
         blocks = {
             name: [source.blocks(month, low, high, plan.measures_at(name, month)) for month in plan.months]
             for name, source in sources.items()
         }
-        yield from _features(plan, _Chunk(low, high, blocks), cutoffs, masks, ineligible)
+        yield from _features(plan, _Chunk(low, high, blocks), cutoffs, masks, counts)
 
 
 def feature_table(
@@ -231,7 +232,7 @@ def _features(
     chunk: _Chunk,
     cutoffs: Sequence[np.datetime64],
     masks: Sequence[ConsentMask | None],
-    ineligible: Ineligible | None,
+    counts: Sequence[Ineligible | None],
 ) -> Iterator[tuple[Month, pa.Table]]:
     for side in plan.sides:
         side.clear()
@@ -250,7 +251,7 @@ def _features(
             told = {name: of[low:high] for name, of in told_of[place].items()}
             columns = plan.columns[place, :, : high - low]
             rows = slice(chunk.low + low, chunk.low + high)
-            yield month, _table(plan.feature_set, columns, rows, told, masks[place], ineligible)
+            yield month, _table(plan.feature_set, columns, rows, told, masks[place], counts[place])
 
 
 def _fill_tile(

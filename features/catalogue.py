@@ -112,7 +112,7 @@ class FeatureSet:
     def months_read(self, feature: Feature) -> int:
         """Months of raw rows that a feature rests on, the as-of month included: those of its facts, and those that the first of
         them is compared with."""
-        backs = (self.facts[facts].measures[measure].back for facts, measure in feature.sides)
+        backs = (self.facts[facts].back_of(measure) for facts, measure in feature.sides)
         return feature.months_back + max(backs)
 
     def for_purpose(self, purpose: Purpose) -> list[str]:
@@ -122,9 +122,9 @@ class FeatureSet:
     def source_columns(self, feature: Feature) -> list[str]:
         """The contract columns that a feature stands on, `<table>.<column>`."""
         found = {
-            f"{self.facts[facts].table}.{column}"
+            f"{table}.{column}"
             for facts, measure in feature.sides
-            for column in self.facts[facts].columns_of(measure)
+            for _, table, column in self.facts[facts].contract_columns(measure)
         }
         return sorted(found)
 
@@ -243,11 +243,11 @@ def _check(
                 position,
                 f"{entry.name}: {', '.join(sorted(OF_IDENTITY))} take an identity, and only they",
             )
-        columns = definition.columns_of(measure)
+        columns = [column for _, _, column in definition.contract_columns(measure)]
         protected = [column for column in columns if any(word in column for word in PROTECTED)]
         if protected:
             raise _refuse(path, position, f"{entry.name} stands on the protected column {protected[0]}")
-        forbidden = set(entry.purposes) - definition.purposes_of(measure, schemas[definition.table])
+        forbidden = set(entry.purposes) - definition.purposes_of(measure, schemas)
         if forbidden:
             words = ", ".join(sorted(forbidden))
             raise _refuse(
@@ -260,7 +260,7 @@ def _check(
             path,
             position,
             entry,
-            facts[entry.facts].is_money(entry.measure, schemas[facts[entry.facts].table]),
+            facts[entry.facts].is_money(entry.measure, schemas),
         )
     _check_ageing(path, position, entry, facts)
 
@@ -301,9 +301,7 @@ def _expand(
     schemas: dict[str, TableSchema],
     section: Bilingual | None,
 ) -> list[Feature]:
-    scale = _scale(
-        entry, [facts[name].is_money(measure, schemas[facts[name].table]) for name, measure in _sides(entry)]
-    )
+    scale = _scale(entry, [facts[name].is_money(measure, schemas) for name, measure in _sides(entry)])
     return [
         Feature(
             name=entry.name.replace("{w}", str(window)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
-from core.months import Month
+from core.months import Month, knowledge_cutoff
 from core.purpose import Purpose
 from features.catalogue import Feature, FeatureSet
 from features.data_span import DataSpan
@@ -20,12 +21,16 @@ _Key = tuple[Purpose, str, bool, DataSpan | None]
 
 @dataclass(frozen=True)
 class ConsentMask:
-    """One feature set at one as-of month under one entitlement, for features that serve any of `purposes`."""
+    """One feature set at one as-of month under one entitlement, for features that serve any of `purposes`.
+
+    `known_at`: the moment that the facts are taken at, where it isn't the month's cutoff: whom subjects name depends on it.
+    """
 
     feature_set: FeatureSet
     entitlement: Entitlement
     as_of: Month
     purposes: frozenset[Purpose]
+    known_at: datetime | None = None
     _allowed: dict[_Key, np.ndarray] = field(default_factory=dict, compare=False)
     _asked: dict[tuple[str, Purpose], list[_Key]] = field(default_factory=dict, compare=False)
 
@@ -67,8 +72,7 @@ class ConsentMask:
             for key in ((p, name) for p in one.purposes & self.purposes for name in _sources(one)):
                 asked[key] = max(asked.get(key, 0), self.feature_set.months_read(one))
         for (purpose, facts), months_back in sorted(asked.items()):
-            table = self.feature_set.facts[facts].table
-            yield purpose, facts, self.entitlement.reasons(purpose, table, span=self._span(months_back))
+            yield purpose, facts, self._reasons(purpose, facts, False, self._span(months_back))
 
     @property
     def limited(self) -> bool:
@@ -94,19 +98,26 @@ class ConsentMask:
         return self._asked[asked]
 
     def _may_bar(self, facts: str, span: DataSpan) -> bool:
-        return self.entitlement.may_bar(self.feature_set.facts[facts].table, span)
+        """Of linked facts always: whom a subject names is another by the months."""
+        definition = self.feature_set.facts[facts]
+        return bool(definition.upstream) or self.entitlement.may_bar(definition.table, span)
+
+    def _reasons(self, purpose: Purpose, facts: str, presence: bool, span: DataSpan | None) -> np.ndarray:
+        known_at = self.known_at or knowledge_cutoff(self.as_of, self.entitlement.cutoff_days)
+        return self.entitlement.of_facts(purpose, self.feature_set.facts[facts], presence, span, known_at)
 
     def _of(self, key: _Key) -> np.ndarray:
         if key not in self._allowed:
             purpose, facts, presence, span = key
-            table = self.feature_set.facts[facts].table
-            self._allowed[key] = self.entitlement.reasons(purpose, table, presence, span) == ENTITLED
+            self._allowed[key] = self._reasons(purpose, facts, presence, span) == ENTITLED
         return self._allowed[key]
 
 
-def stored_mask(feature_set: FeatureSet, entitlement: Entitlement, as_of: Month) -> ConsentMask:
+def stored_mask(
+    feature_set: FeatureSet, entitlement: Entitlement, as_of: Month, known_at: datetime | None = None
+) -> ConsentMask:
     """For the table that serves all purposes: a cell is there where any of its feature's purposes may see it."""
-    return ConsentMask(feature_set, entitlement, as_of, frozenset(Purpose))
+    return ConsentMask(feature_set, entitlement, as_of, frozenset(Purpose), known_at)
 
 
 def purpose_mask(

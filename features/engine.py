@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
 from core.months import Month
-from core.table_store import TableStore
+from core.table_store import CHUNK, TableStore
 from features.as_of import features_at
 from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask
@@ -36,10 +37,17 @@ class FeatureEngine(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class LocalEngine:
-    """Compiled array kernels in this process."""
+    """Compiled array kernels in this process, `chunk` subjects at a time: what lies in memory follows from it, not from the
+    population."""
 
-    name = "local"
+    chunk: int = CHUNK
+
+    @property
+    def name(self) -> str:
+        """As the settings name it."""
+        return "local"
 
     def chunks(
         self,
@@ -53,8 +61,8 @@ class LocalEngine:
         """See `features.as_of.features_at`."""
         masks = None if consents is None else {as_of: consents}
         made = features_at(
-            store, feature_set, [as_of], cutoff_days=cutoff_days, consents=masks, ineligible=ineligible
-        )
+            store, feature_set, [as_of], cutoff_days=cutoff_days, chunk=self.chunk, consents=masks, ineligible=ineligible
+        )  # fmt: skip
         for _, table in made:
             yield table
 

@@ -14,7 +14,7 @@ known now, for the same day, so that nothing new is made about a subject who has
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -23,6 +23,7 @@ import pandas as pd
 
 from core.clock import Clock
 from core.definition_file import Bilingual
+from core.derivation import Partition
 from core.months import CHINA_TIME, CUTOFF_DAYS, Month, knowledge_cutoff
 from core.purpose import ConsentKind, Purpose, strength
 from core.state import StateDatabase
@@ -32,6 +33,9 @@ from core.table_store import TableStore
 from expectations.contract import Contract
 from features.consent_registers import Consents, Registers, read_registers
 from features.data_span import DataSpan, Limits, fetched_before, outside_data, past_retention
+from features.fact_definition import FactDefinition
+from features.linked_entitlement import Links
+from features.linked_facts import LinkedFacts
 from features.suppression import PROFILING_SCOPES, suppressed
 
 #: Marks an entitled subject in an array of reasons; other numbers are places in REASONS.
@@ -276,6 +280,7 @@ class Entitlement:
     `until` is the last day of the span in which a suppression bars profiling for marketing; None: suppressions have no say, as
     for features made as they were known then. With `earlier`, a subject must have been entitled by that one too. A consent whose
     range of data, days of keeping or single fetch doesn't cover a span of months doesn't count for it (`features.data_span`).
+    `links` opens the consents of others that the subjects name; without it nothing of others may be told.
     """
 
     registers: Registers
@@ -285,6 +290,7 @@ class Entitlement:
     until: date | None = None
     earlier: Entitlement | None = None
     cutoff_days: int = CUTOFF_DAYS
+    links: Links | None = None
     _judged: dict[tuple[Purpose, Demand], np.ndarray] = field(default_factory=dict, compare=False)
 
     def reasons(
@@ -298,6 +304,32 @@ class Entitlement:
         reasons = judge(self.registers.consents, Question(purpose, demand, self.on, span), self.subjects)
         before = self.earlier.reasons(purpose, table, presence, span) if self.earlier is not None else None
         return self._also(purpose, reasons, before)
+
+    def of_facts(
+        self,
+        purpose: Purpose,
+        facts: FactDefinition,
+        presence: bool,
+        span: DataSpan | None,
+        known_at: datetime,
+    ) -> np.ndarray:
+        """`reasons` of the table that facts stand on; of linked facts those of both sides, the subject's own first."""
+        if not isinstance(facts, LinkedFacts):
+            return self.reasons(purpose, facts.table, presence, span)
+        own = self.reasons(purpose, facts.link.table, span=span)
+        if self.links is None or span is None:
+            return np.where(own != ENTITLED, own, np.int8(reason_number("no_register")))
+        theirs = self.links.reasons(purpose, facts, span, known_at, self.subjects, presence)
+        return np.where(own != ENTITLED, own, theirs)
+
+    @property
+    def registers_used(self) -> tuple[Partition, ...]:
+        """Partitions of registers that answers so far stand on, those of others' kinds included."""
+        return self.registers.used + (self.links.used if self.links is not None else ())
+
+    def of_a_stranger(self, table: str) -> int:
+        """The reason for whoever has no number here."""
+        return reason_number("no_consent") if demand_of(self.contracts[table]).in_register else ENTITLED
 
     def may_bar(self, table: str, span: DataSpan) -> bool:
         """Whether some consent may not cover these months of the table; costs nothing per subject."""
@@ -341,7 +373,8 @@ class Entitlements:
     def as_known_then(self, as_of: Month) -> Entitlement:
         """By the registers as known at the month's knowledge cutoff, on its day: what features at the month may hold."""
         cutoff = knowledge_cutoff(as_of, self.cutoff_days)
-        return self._entitlement(cutoff, chinese_day(cutoff), until_month=as_of)
+        links = Links(self.store, lambda kind: replace(self, kind=kind).as_known_then(as_of))
+        return self._entitlement(cutoff, chinese_day(cutoff), until_month=as_of, links=links)
 
     def for_use(self, as_of: Month, on: date | None = None) -> Entitlement:
         """By the registers as known at the month's cutoff and as known now, on the day of the cutoff (or `on`): whom anything
@@ -352,7 +385,8 @@ class Entitlements:
         cutoff, now = knowledge_cutoff(as_of, self.cutoff_days), self.clock.now()
         day = on or chinese_day(cutoff)
         earlier = self._entitlement(cutoff, day, until_month=as_of)
-        return self._entitlement(now, day, until=max(day, chinese_day(now)), earlier=earlier)
+        links = Links(self.store, lambda kind: replace(self, kind=kind).for_use(as_of, on))
+        return self._entitlement(now, day, until=max(day, chinese_day(now)), earlier=earlier, links=links)
 
     def _entitlement(
         self,
@@ -361,11 +395,12 @@ class Entitlements:
         until_month: Month | None = None,
         until: date | None = None,
         earlier: Entitlement | None = None,
+        links: Links | None = None,
     ) -> Entitlement:
         schemas = {name: contract.schema() for name, contract in self.contracts.items()}
         registers = read_registers(self.store, self.state, schemas, self.kind, cutoff, until_month)
         size = SubjectRegistry(self.store, self.kind).size
-        return Entitlement(registers, self.contracts, on, size, until, earlier, self.cutoff_days)
+        return Entitlement(registers, self.contracts, on, size, until, earlier, self.cutoff_days, links)
 
 
 def chinese_day(moment: datetime) -> date:

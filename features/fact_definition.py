@@ -5,6 +5,7 @@ Definitions are YAML files in `features/facts/<subject>/`; they name columns of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,9 @@ from core.table_schema import ColumnType, TableSchema
 from features.derived_columns import PERIOD_END, Derived
 
 FOLDER = Path(__file__).parent / "facts"
+
+#: A column of a contract: whose table, which table, which column.
+ContractColumn = tuple[SubjectKind, str, str]
 
 Aggregation = Literal[
     "count", "sum", "max", "min", "distinct", "top_share", "hhi", "max_gap", "code_rank", "identity",
@@ -174,10 +178,28 @@ class FactDefinition(Definition):
         """Contract columns that any measure needs, in a fixed order."""
         return tuple(sorted({column for name in self.measures for column in self.columns_of(name)}))
 
+    @property
+    def upstream(self) -> tuple[FactDefinition, ...]:
+        """Facts that these are joined from (`features.linked_facts`); none where they are folded from raw rows."""
+        return ()
+
+    @property
+    def tables(self) -> tuple[tuple[SubjectKind, str], ...]:
+        """Every table that the facts stand on, with whose rows it holds."""
+        return ((self.subject, self.table),)
+
     @cached_property
     def look_back(self) -> int:
         """Months before a month whose rows its facts need: a restated month re-folds so many months after it, too."""
         return max(measure.back for measure in self.measures.values())
+
+    def back_of(self, measure: str) -> int:
+        """Months before a month that one measure of it is compared with."""
+        return self.measures[measure].back
+
+    def contract_columns(self, measure: str) -> list[ContractColumn]:
+        """Every contract column behind one measure, sorted."""
+        return sorted((self.subject, self.table, column) for column in self.columns_of(measure))
 
     def columns_of(self, measure: str) -> set[str]:
         """Contract columns behind one measure, derived columns traced back to their dates."""
@@ -191,7 +213,7 @@ class FactDefinition(Definition):
             traced |= set(derived.sources) if derived is not None else {name}
         return traced - {PERIOD_END}
 
-    def is_money(self, measure: str, schema: TableSchema) -> bool:
+    def is_money(self, measure: str, schemas: Mapping[str, TableSchema]) -> bool:
         """Whether the measure is an amount (kept in fen, given to features in yuan)."""
         spec = self.measures[measure]
         amount = {"sum": spec.column, "max": spec.column, "min": spec.column, "returning_sum": spec.by}.get(
@@ -199,13 +221,13 @@ class FactDefinition(Definition):
         )
         if amount is None or amount in self.derive:
             return False
-        return schema.column(amount).type is ColumnType.MONEY
+        return schemas[self.table].column(amount).type is ColumnType.MONEY
 
-    def purposes_of(self, measure: str, schema: TableSchema) -> frozenset[Purpose]:
-        """Purposes that every column behind the measure allows."""
+    def purposes_of(self, measure: str, schemas: Mapping[str, TableSchema]) -> frozenset[Purpose]:
+        """Purposes that every column behind the measure allows, of whichever table."""
         allowed = frozenset(Purpose)
-        for name in self.columns_of(measure):
-            allowed &= frozenset(schema.column(name).purposes)
+        for _, table, column in self.contract_columns(measure):
+            allowed &= frozenset(schemas[table].column(column).purposes)
         return allowed
 
 
@@ -252,13 +274,20 @@ def load_facts(path: Path, schema: TableSchema) -> FactDefinition:
 def load_all_facts(
     schemas: dict[str, TableSchema], folder: Path = FOLDER
 ) -> dict[tuple[SubjectKind, str], FactDefinition]:
-    """All definitions below `folder` by (subject, facts name); `schemas` by table name."""
+    """All definitions below `folder` by (subject, facts name), those that are joined from others behind these; `schemas` by table
+    name."""
+    # Here, as linked facts are a kind of the facts defined above.
+    from features.linked_facts import is_linked, load_linked
+
     found: dict[tuple[SubjectKind, str], FactDefinition] = {}
-    for path in sorted(folder.glob("*/*.yaml")):
-        table = load_definition(path, FactDefinition).table
-        if table not in schemas:
-            raise _refuse(path, f"there is no contract for the table {table}", "table")
-        definition = load_facts(path, schemas[table])
+    for path in sorted(folder.glob("*/*.yaml"), key=lambda each: (is_linked(each), each)):
+        if is_linked(path):
+            definition: FactDefinition = load_linked(path, found)
+        else:
+            table = load_definition(path, FactDefinition).table
+            if table not in schemas:
+                raise _refuse(path, f"there is no contract for the table {table}", "table")
+            definition = load_facts(path, schemas[table])
         if path.stem != definition.facts or path.parent.name != definition.subject:
             raise _refuse(
                 path,

@@ -11,13 +11,17 @@ import pyarrow.compute as pc
 
 from core.clock import Clock
 from core.derivation import Partition, record_derivation, require_fresh
+from core.errors import GateRefused
 from core.months import Month
 from core.state import StateDatabase
+from core.subject_registry import SubjectRegistry
 from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipts
 from features.fact_definition import FactDefinition
 from features.fold import RULES, coded_columns, fold_month
+from features.linked_facts import LinkedFacts
+from features.linked_fold import Numbering, fold_linked
 from features.look_back import fold_looking_back
 from sources.versions import Resolver, accepted_by_period, resolver
 
@@ -42,8 +46,11 @@ def fold_partition(
     """Fold one raw month into its facts; GateRefused where no passing receipt vouches for the raw months that they need, as they
     are now.
 
-    A month without any delivery gives no facts. Folding the same rows again changes nothing.
+    A month without any delivery gives no facts. Folding the same rows again changes nothing. Linked facts (`schema` is then of
+    no use) are joined from facts, which must be in step themselves.
     """
+    if isinstance(definition, LinkedFacts):
+        return _link_partition(store, state, clock, definition, month)
     period = str(month)
     if period not in store.partitions(definition.raw_table):
         return Folded(0, 0, 0)
@@ -64,6 +71,50 @@ def fold_partition(
         [(definition.raw_table, str(each)) for each in inputs],
         recipe_hash(definition, accepted_by_period(state, definition.raw_table), inputs),
     )
+    return _counted(facts)
+
+
+def _link_partition(
+    store: TableStore, state: StateDatabase, clock: Clock, definition: LinkedFacts, month: Month
+) -> Folded:
+    """Join one month of linked facts; GateRefused where the facts of either side lag behind their raw months."""
+    if str(month) not in store.partitions(definition.link.fact_table):
+        return Folded(0, 0, 0)
+    first = month.plus(-definition.look_back)
+    months_in_step(store, state, definition.link, month, month)
+    months_in_step(store, state, definition.other, first, month)
+    inputs = linked_months(store, definition, month)
+    link = store.read(
+        definition.link.fact_table, [str(month)], ["subject_no", "known_at", definition.through.measure]
+    )
+    measures = sorted({carried.measure for carried in definition.carry.values()})
+    other = {
+        month.index - Month.parse(period).index: store.read(
+            table, [period], ["subject_no", "known_at", *measures]
+        )
+        for table, period in inputs
+        if table == definition.other.fact_table
+    }
+    pseudonyms = SubjectRegistry(store, definition.through.subject).pseudonyms()
+    facts = fold_linked(link, other, Numbering.of(pseudonyms), definition)
+    store.replace(definition.fact_table, str(month), facts)
+    made = (definition.fact_table, str(month))
+    record_derivation(state, store, clock, made, inputs, recipe_hash(definition, {}, []))
+    return _counted(facts)
+
+
+def linked_months(store: TableStore, definition: LinkedFacts, month: Month) -> list[Partition]:
+    """Fact partitions that linked facts of a month are joined from: those of the link, and the other's that are there."""
+    there = set(store.partitions(definition.other.fact_table))
+    ages = sorted({0, *(carried.against for carried in definition.carry.values())}, reverse=True)
+    other = [str(month.plus(-age)) for age in ages if str(month.plus(-age)) in there]
+    return [
+        (definition.link.fact_table, str(month)),
+        *((definition.other.fact_table, period) for period in other),
+    ]
+
+
+def _counted(facts: pa.Table) -> Folded:
     subjects = len(pc.unique(facts.column("subject_no")))
     return Folded(facts.num_rows, subjects, facts.num_rows - subjects)
 
@@ -85,10 +136,54 @@ def require_in_step(
     """The fact partition of a month; GateRefused unless it was folded from the raw months as they are now. `accepted` is
     `accepted_by_period` of the raw table."""
     made = (definition.fact_table, str(month))
+    if isinstance(definition, LinkedFacts):
+        inputs_then = linked_months(store, definition, month)
+        require_fresh(state, store, made, inputs_then, recipe_hash(definition, {}, []))
+        return made
     inputs = raw_months(store, definition, month)
     raw = [(definition.raw_table, str(each)) for each in inputs]
     require_fresh(state, store, made, raw, recipe_hash(definition, accepted, inputs))
     return made
+
+
+def months_in_step(
+    store: TableStore, state: StateDatabase, definition: FactDefinition, first: Month, last: Month
+) -> list[Partition]:
+    """Fact partitions of the delivered months from `first` to `last`; GateRefused for one that isn't made from what it stands on
+    as that is now. Of linked facts' own sources only the fact partitions are looked at."""
+    if isinstance(definition, LinkedFacts):
+        accepted, periods = {}, store.partitions(definition.link.fact_table)
+    else:
+        accepted = accepted_by_period(state, definition.raw_table)
+        periods = store.partitions(definition.raw_table)
+    return [
+        require_in_step(store, state, definition, Month.parse(period), accepted)
+        for period in periods
+        if first <= Month.parse(period) <= last
+    ]
+
+
+def stale_months(store: TableStore, state: StateDatabase, definition: LinkedFacts) -> list[Month]:
+    """Months of linked facts that aren't joined from the facts of both sides as these are now, ascending; a month that either
+    side keeps waiting, being behind its own gate, is left out."""
+    months = [Month.parse(period) for period in store.partitions(definition.link.fact_table)]
+    return [
+        month
+        for month in months
+        if not _in_step(store, state, definition, month, month)
+        and _in_step(store, state, definition.link, month, month)
+        and _in_step(store, state, definition.other, month.plus(-definition.look_back), month)
+    ]
+
+
+def _in_step(
+    store: TableStore, state: StateDatabase, definition: FactDefinition, first: Month, last: Month
+) -> bool:
+    try:
+        months_in_step(store, state, definition, first, last)
+    except GateRefused:
+        return False
+    return True
 
 
 def recipe_hash(definition: FactDefinition, accepted: Mapping[str, list[int]], months: list[Month]) -> str:

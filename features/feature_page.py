@@ -56,7 +56,7 @@ def _row(entry: FeatureEntry, first: Feature, feature_set: FeatureSet) -> str:
         f"`{name}`",
         entry.zh.replace("{w}", shown),
         entry.en.replace("{w}", shown),
-        f"`{entry.formula}({sides})` over {windows} months",
+        f"`{entry.formula}({sides})` over {windows} months{_tables_named(first, feature_set)}",
         entry.unit,
         _SIGNS[entry.risk],
         ", ".join(sorted(entry.purposes)),
@@ -65,6 +65,16 @@ def _row(entry: FeatureEntry, first: Feature, feature_set: FeatureSet) -> str:
         entry.missing.en,
     ]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _tables_named(feature: Feature, feature_set: FeatureSet) -> str:
+    """Both tables of a feature that is told of another subject."""
+    named = [
+        feature_set.facts[facts].tables for facts, _ in feature.sides if feature_set.facts[facts].upstream
+    ]
+    return "".join(
+        f", of the {tables[-1][0]} in `{tables[-1][1]}` that `{tables[0][1]}` names" for tables in named[:1]
+    )
 
 
 def _concerns(feature_set: FeatureSet) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,9 @@ from features.catalogue import FeatureSet
 from features.consent_mask import ConsentMask, purpose_mask, stored_mask
 from features.engine import LOCAL, FeatureEngine
 from features.entitlement import ENTITLED, PREDICATES, Entitlement, Entitlements, demand_of
-from features.fact_store import require_in_step
+from features.fact_store import months_in_step
 from features.ineligible import NO_ROW, Ineligible, keep
 from features.use_mask import UseMask
-from sources.versions import accepted_by_period
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,50 @@ def build_features(
 ) -> FeaturesBuilt:
     """Compute and store one as-of month, as consents known at its cutoff allow; GateRefused when facts lag behind the raw months
     they stand on or a register isn't vouched for."""
-    inputs = facts_in_step(store, state, feature_set, as_of)
-    entitlement = entitlements.as_known_then(as_of)
-    ineligible = Ineligible()
-    mask = stored_mask(feature_set, entitlement, as_of)
-    rows, missing = write_features(
-        store, feature_set, as_of, entitlements.cutoff_days, mask, ineligible, engine
+    asked = ask(store, state, feature_set, as_of, entitlements)
+    written = write_features(
+        store, feature_set, as_of, entitlements.cutoff_days, asked.mask, asked.ineligible, engine
     )
-    inputs += entitlement.registers.used
-    recipe = feature_recipe(feature_set, entitlements.contracts)
-    record_derivation(state, store, clock, (feature_set.table, str(as_of)), inputs, recipe)
+    return record_month(store, state, clock, asked, written, entitlements.contracts)
+
+
+@dataclass(frozen=True)
+class AskedMonth:
+    """One as-of month before it is computed: the fact partitions it stands on, who may be told of, and a count of who may not."""
+
+    inputs: list[Partition]
+    mask: ConsentMask
+    ineligible: Ineligible
+
+
+def ask(
+    store: TableStore, state: StateDatabase, feature_set: FeatureSet, as_of: Month, entitlements: Entitlements
+) -> AskedMonth:
+    """Open the gates of one as-of month; GateRefused where one is shut."""
+    inputs = facts_in_step(store, state, feature_set, as_of)
+    mask = stored_mask(feature_set, entitlements.as_known_then(as_of), as_of)
+    return AskedMonth(inputs, mask, Ineligible())
+
+
+def record_month(
+    store: TableStore,
+    state: StateDatabase,
+    clock: Clock,
+    asked: AskedMonth,
+    written: tuple[int, int],
+    contracts: Mapping[str, Contract],
+) -> FeaturesBuilt:
+    """Remember what a stored month was made from and who was left out; `written`: its rows and missing cells."""
+    feature_set, period = asked.mask.feature_set, str(asked.mask.as_of)
+    inputs = [*asked.inputs, *asked.mask.entitlement.registers_used]
+    recipe = feature_recipe(feature_set, contracts)
+    record_derivation(state, store, clock, (feature_set.table, period), inputs, recipe)
     with state.session() as session:
-        keep(session, feature_set.table, str(as_of), ineligible)
+        keep(session, feature_set.table, period, asked.ineligible)
+    rows, missing = written
     cells = rows * len(feature_set.features)
     share = missing / cells if cells else 0.0
-    return FeaturesBuilt(rows, len(feature_set.features), share, ineligible)
+    return FeaturesBuilt(rows, len(feature_set.features), share, asked.ineligible)
 
 
 def write_features(
@@ -86,23 +114,31 @@ def write_features(
     engine: FeatureEngine = LOCAL,
 ) -> tuple[int, int]:
     """Compute one as-of month chunk by chunk into its partition; returns rows and missing cells."""
+    chunks = engine.chunks(store, feature_set, as_of, cutoff_days, consents, ineligible)
+    return write_chunks(store, feature_set, as_of, chunks, engine.name)
+
+
+def write_chunks(
+    store: TableStore, feature_set: FeatureSet, as_of: Month, made: Iterable[pa.Table], engine: str
+) -> tuple[int, int]:
+    """Store chunks, in the order of their subjects, as one month; returns rows and missing cells."""
     missing = 0
 
     def chunks() -> Iterator[pa.Table]:
         nonlocal missing
-        for table in engine.chunks(store, feature_set, as_of, cutoff_days, consents, ineligible):
+        for table in made:
             missing += sum(int(np.isnan(table.column(name).to_numpy()).sum()) for name in feature_set.names)
             yield table
 
     rows = RowStream(feature_schema(feature_set), chunks())
-    store.replace(feature_set.table, str(as_of), rows, metadata={"engine": engine.name})
+    store.replace(feature_set.table, str(as_of), rows, metadata={"engine": engine})
     return rows.num_rows, missing
 
 
 def feature_recipe(feature_set: FeatureSet, contracts: Mapping[str, Contract]) -> str:
     """Hash of what decides a stored feature: the set, the consent that the contracts behind it demand, and the conditions that a
     consent must stand."""
-    tables = sorted({definition.table for definition in feature_set.facts.values()})
+    tables = sorted({table for definition in feature_set.facts.values() for _, table in definition.tables})
     demands = [(demand_of(contracts[table]), demand_of(contracts[table], presence=True)) for table in tables]
     conditions = [predicate.reason for predicate in PREDICATES]
     return hashlib.sha256(f"{feature_set.sha256}\n{demands}\n{conditions}".encode()).hexdigest()
@@ -169,8 +205,7 @@ def facts_in_step(
     first = as_of.plus(1 - feature_set.months_back)
     used: list[Partition] = []
     for definition in feature_set.facts.values():
-        accepted = accepted_by_period(state, definition.raw_table)
-        for period in store.partitions(definition.raw_table):
-            if first <= Month.parse(period) <= as_of:
-                used.append(require_in_step(store, state, definition, Month.parse(period), accepted))
+        for behind in definition.upstream:
+            months_in_step(store, state, behind, first.plus(-definition.look_back), as_of)
+        used += months_in_step(store, state, definition, first, as_of)
     return used

@@ -51,17 +51,15 @@ def lineage_of(
     known = list(adapters)
     columns: dict[tuple[str, str], ColumnLineage] = {}
     for facts, measure in feature.sides:
-        definition = feature_set.facts[facts]
-        schema = schemas[definition.table]
-        for name in sorted(definition.columns_of(measure)):
-            column = schema.column(name)
+        for owner, table, name in feature_set.facts[facts].contract_columns(measure):
+            column = schemas[table].column(name)
             fed = [
                 _fed(adapter, name)
                 for adapter in known
-                if adapter.target == definition.table and adapter.subject == feature_set.subject
+                if adapter.target == table and adapter.subject == owner
             ]
-            columns[definition.table, name] = ColumnLineage(
-                table=definition.table,
+            columns[table, name] = ColumnLineage(
+                table=table,
                 column=name,
                 type=str(column.type),
                 unit=column.unit,

@@ -81,6 +81,7 @@ def demo(
             months=months,
             seed=seed,
             firm_records=True,
+            payments=True,
             faults=chosen_faults(faults),
             housing_fund=True,
             city_scenes=scenes,

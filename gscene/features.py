@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.clock import SystemClock
 from core.errors import ExitCode, GateRefused, GsceneError
 from core.months import Month
+from core.purpose import Purpose
 from gscene.console import Reporter
 from gscene.features_as_known import as_known
 from gscene.options import MonthType, home_option, json_option
 
 if TYPE_CHECKING:
     from features.catalogue import Feature, FeatureSet
+    from features.fact_definition import FactDefinition
 
 
 @click.group()
@@ -89,12 +91,27 @@ def explain(name: str, as_json: bool) -> None:
         f"{facts}.{measure}": feature_set.facts[facts]
         .measures[measure]
         .model_dump(mode="json", exclude_defaults=True)
+        | _carried(feature_set.facts[facts], measure)
         for facts, measure in feature.sides
     }
     rows = [[key, value] for key, value in told.items()]
     reporter.table(name, ["", ""], rows + [[key, spec] for key, spec in measures.items()])
     reporter.result |= told | {"measures": measures}
     reporter.finish()
+
+
+def _carried(facts: FactDefinition, measure: str) -> dict[str, Any]:
+    """Where linked facts have a measure from: whose facts, and what names their subject."""
+    from features.linked_facts import LinkedFacts
+
+    if not isinstance(facts, LinkedFacts):
+        return {}
+    carried = facts.carry[measure]
+    told = {
+        "of": f"{facts.through.subject} {facts.other.facts}.{carried.measure}",
+        "named_by": f"{facts.subject} {facts.link.facts}.{facts.through.measure}",
+    }
+    return told | ({"against_months_before": carried.against} if carried.against else {})
 
 
 @features.command("lineage")
@@ -229,9 +246,16 @@ def _told(feature: Feature) -> dict[str, object]:
     "model_name",
     help="Model whose outcomes count, such as resident_risk; none: no IV, no leak probe.",
 )
+@click.option(
+    "--purpose",
+    type=click.Choice(["risk", "marketing"]),
+    help="Purpose whose features and subjects are screened; default: that of the model, risk without one.",
+)
 @home_option("demo")
 @json_option
-def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_json: bool) -> None:
+def screen(
+    set_name: str, as_of: Month, model_name: str | None, purpose: str | None, home: Path, as_json: bool
+) -> None:
     """Gaps, strength, drift (by month and platform), likeness and leak suspects of a feature set, as a page and a table.
 
     特征筛查：缺失、IV、PSI、相近特征、信息泄漏。
@@ -239,6 +263,7 @@ def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_j
     \b
     Example:
       gscene features screen --set enterprise_monthly --as-of 2026-10 --model enterprise_risk --home var/demo
+      gscene features screen --set resident_monthly --as-of 2026-10 --purpose marketing --home var/demo
 
     Exit code 3 where a single feature is suspected of knowing the outcome.
     """
@@ -252,9 +277,12 @@ def screen(set_name: str, as_of: Month, model_name: str | None, home: Path, as_j
         if name is not None and name not in known:
             raise GsceneError(f"there is no {what} {name}.", f"Choose from {', '.join(known)}.")
     model = models[model_name] if model_name is not None else None
+    if model is not None and purpose not in (None, model.purpose):
+        raise click.UsageError(f"the outcomes of {model_name} are for {model.purpose}, not for {purpose}.")
     with reporter.stage(f"screen {set_name}"):
+        asked = None if purpose is None else Purpose(purpose)
         allowed = workplace.entitlements(sets[set_name].subject)
-        told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, allowed, model)
+        told = screen_month(workplace.store, workplace.state, sets[set_name], as_of, allowed, model, asked)
     written = write_screening(told, sets[set_name], workplace.settings.out / "reports")
     rows = [
         [

@@ -42,9 +42,8 @@ def feature_sources(feature_set: FeatureSet, purpose: Purpose) -> Iterator[tuple
         if feature.over is not None:
             sides.append((feature.over_facts, feature.over))
         for facts, measure in sides:
-            definition = feature_set.facts[facts]
-            for column in sorted(definition.columns_of(measure)):
-                yield feature.name, (definition.table, column)
+            for _, table, column in feature_set.facts[facts].contract_columns(measure):
+                yield feature.name, (table, column)
 
 
 def allowed_purposes(

@@ -15,8 +15,9 @@ from core.months import Month, require_past
 from core.subject import TableOwner
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
-from features.fact_store import require_in_step
+from features.fact_store import require_in_step, stale_months
 from features.feature_store import outdated_months
+from features.linked_facts import LinkedFacts
 from models.definition import ModelDefinition
 from models.monthly_labels import source_tables
 from models.monthly_training import vintages_of
@@ -45,7 +46,8 @@ class CaughtUp:
 
 
 def take_in_waiting(workplace: Workplace) -> None:
-    """Take in every delivery that waits and fold its month; tables with the same months share one run.
+    """Take in every delivery that waits and fold its month; tables with the same months share one run. Then join what linked
+    facts have of these months.
 
     Every delivery is tried; the first Refusal is raised when all have been and the months of the others are folded.
     """
@@ -58,8 +60,18 @@ def take_in_waiting(workplace: Workplace) -> None:
     for (first, last), keys in sorted(runs.items()):
         refusal = _take_in(workplace, keys, first, last)
         refused = refused or refusal
+    _join(workplace)
     if refused is not None:
         raise refused
+
+
+def _join(workplace: Workplace) -> None:
+    """Join the months of linked facts that lag behind either side."""
+    for definition in workplace.blueprint.facts.values():
+        if isinstance(definition, LinkedFacts):
+            months = stale_months(workplace.store, workplace.state, definition)
+            for first, last in _spans(months):
+                launch(workplace, [asset_key("facts", definition.subject, definition.facts)], first, last)
 
 
 def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month]]:

@@ -16,11 +16,21 @@ GRAIN = Bilingual(
 )
 
 
-def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
-    """The asset `facts/<subject>/<facts>`."""
+def _sources(definition: FactDefinition) -> list[dg.AssetDep]:
     look_back = dg.TimeWindowPartitionMapping(
         start_offset=-definition.look_back, allow_nonexistent_upstream_partitions=True
     )
+    mapping = look_back if definition.look_back else None
+    if not definition.upstream:
+        return [
+            dg.AssetDep(asset_key("raw", definition.subject, definition.table), partition_mapping=mapping)
+        ]
+    link, other = (asset_key("facts", each.subject, each.facts) for each in definition.upstream)
+    return [dg.AssetDep(link), dg.AssetDep(other, partition_mapping=mapping)]
+
+
+def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
+    """The asset `facts/<subject>/<facts>`, below the raw table that it is folded from or the facts that it is joined from."""
 
     @dg.asset(
         **style(
@@ -30,12 +40,7 @@ def fact_asset(definition: FactDefinition) -> dg.AssetsDefinition:
             DATA_ENGINEERS,
             kinds={"delta", "numpy"},
         ),
-        deps=[
-            dg.AssetDep(
-                asset_key("raw", definition.subject, definition.table),
-                partition_mapping=look_back if definition.look_back else None,
-            )
-        ],
+        deps=_sources(definition),
         description=describe(
             GRAIN,
             definition.title,

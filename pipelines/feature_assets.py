@@ -4,7 +4,7 @@ import dagster as dg
 
 from core.definition_file import Bilingual
 from features.catalogue import FeatureSet
-from features.feature_store import build_features
+from features.panel import build_panel
 from pipelines.asset_style import DATA_ENGINEERS, asset_key, describe, style
 from pipelines.metadata import ineligible, numbers
 from pipelines.partitions import months_of
@@ -35,17 +35,18 @@ def feature_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
     )
     def features(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         months = months_of(context)
+        panel = build_panel(
+            workplace.store,
+            workplace.state,
+            workplace.clock,
+            feature_set,
+            months,
+            workplace.entitlements(feature_set.subject),
+            workplace.engine,
+            workplace.progress,
+        )
         with workplace.progress.stage(feature_set.table, len(months)) as stage:
-            for month in months:
-                built = build_features(
-                    workplace.store,
-                    workplace.state,
-                    workplace.clock,
-                    feature_set,
-                    month,
-                    workplace.entitlements(feature_set.subject),
-                    workplace.engine,
-                )
+            for month, built in panel:
                 told = numbers(
                     {
                         "subjects": built.rows,

@@ -353,7 +353,8 @@ def fold_side(
         rows = (one.old if side == "old" else one.new).rows
         rows = rows.filter(pc.not_equal(rows.column("subject_no"), UNLINKED))
         for definition in feature_set.facts.values():
-            if definition.table == one.table.table:
+            # Linked facts stay the bank's own on both sides.
+            if definition.table == one.table.table and not definition.upstream:
                 for month in months:
                     fold_known_rows(store, definition, one.schema, rows, Month.parse(month))
 

@@ -7,6 +7,9 @@ import dagster as dg
 
 from core.settings import Settings
 from core.state import StateDatabase
+from core.table_store import TableStore
+from features.fact_store import linked_months, stale_months
+from features.linked_facts import LinkedFacts
 from pipelines.asset_style import asset_key
 from pipelines.workplace import blueprint
 from sources.month_intake import waiting_months
@@ -31,7 +34,10 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
         state.migrate()
         waiting = waiting_months(state)
         if not waiting:
-            yield dg.SkipReason("no delivery waits")
+            joins = list(_joins(TableStore(settings.lake), state))
+            yield from joins
+            if not joins:
+                yield dg.SkipReason("no delivery waits")
         for (kind, table), months in waiting.items():
             facts = [f.facts for (of, _), f in blueprint().facts.items() if of is kind and f.table == table]
             for month, last_delivery in months.items():
@@ -46,3 +52,16 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
                 )
 
     return sensor
+
+
+def _joins(store: TableStore, state: StateDatabase) -> Iterator[dg.RunRequest]:
+    """Months of linked facts that lag behind what was taken in; asked for when nothing waits, so that both sides are there."""
+    for definition in blueprint().facts.values():
+        if isinstance(definition, LinkedFacts):
+            for month in stale_months(store, state, definition):
+                inputs = [store.content_hash(*each) for each in linked_months(store, definition, month)]
+                yield dg.RunRequest(
+                    run_key=f"{definition.fact_table}/{month}/{'/'.join(inputs)}",
+                    partition_key=str(month),
+                    asset_selection=[asset_key("facts", definition.subject, definition.facts)],
+                )

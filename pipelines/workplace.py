@@ -18,7 +18,7 @@ from core.table_store import TableStore
 from expectations.contract import Contract, load_contracts
 from expectations.plausibility import Probe, load_probes
 from features.catalogue import FeatureSet, load_catalogue
-from features.engine import LOCAL, FeatureEngine
+from features.engine import FeatureEngine, LocalEngine
 from features.entitlement import Entitlements
 from features.fact_definition import FactDefinition, load_all_facts
 from models.batch_scoring import BatchScorer, LocalScorer
@@ -99,11 +99,11 @@ class Workplace:
     def engine(self) -> FeatureEngine:
         """Who computes features, as the settings say; GsceneError where the settings of Spark are wrong."""
         if self.settings.engine == "local":
-            return LOCAL
+            return LocalEngine(self.settings.chunk_subjects)
         from features.spark_chunks import SparkEngine
         from features.spark_session import SparkPlace
 
-        return SparkEngine(SparkPlace.of(self.settings))
+        return SparkEngine(SparkPlace.of(self.settings), self.settings.chunk_subjects)
 
     @property
     def scorer(self) -> BatchScorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,12 @@ def screen_month(
     as_of: Month,
     entitlements: Entitlements,
     model: ModelDefinition | None = None,
+    purpose: Purpose | None = None,
 ) -> Screening:
     """Screen one as-of month beside the earlier ones that are stored; `model` says which outcomes and which purpose count.
 
-    Only subjects who may be used for that purpose (risk without a model) are looked at. GsceneError where the month has no
-    features.
+    Only features and subjects that may be used for that purpose are looked at; without a model for `purpose`, or where neither is
+    given for risk. GsceneError where the month has no features.
     """
     stored = set(store.partitions(feature_set.table))
     if str(as_of) not in stored:
@@ -60,11 +62,11 @@ def screen_month(
         outcomes = _outcomes(read_labels(store, model.subject, model.label, older)) if older else None
     # Outcomes need time to ripen: their vintages are others than the months that are compared.
     vintages = older[-AGES[0] :] if outcomes is not None else []
-    purpose = Purpose.RISK if model is None else Purpose(model.purpose)
+    asked = Purpose(model.purpose) if model is not None else purpose or Purpose.RISK
     wanted = sorted({*vintages, *months})
-    features = usable_features(store, feature_set, wanted, purpose, entitlements.for_use(as_of)).frame
+    features = usable_features(store, feature_set, wanted, asked, entitlements.for_use(as_of)).frame
     sources = {feature.name: _source(feature_set, feature.name) for feature in feature_set.features}
-    return screen(
+    screened = screen(
         feature_set.name,
         features,
         sources,
@@ -73,6 +75,7 @@ def screen_month(
         _platforms(store, state, feature_set, as_of, features),
         [str(month) for month in months],
     )
+    return replace(screened, purpose=asked)
 
 
 def _months_to_show(label: Label) -> int:
@@ -88,10 +91,12 @@ def _months_to_show(label: Label) -> int:
 
 
 def write_screening(screening: Screening, feature_set: FeatureSet, folder: Path) -> dict[str, Path]:
-    """`screening_<set>/<last month>.html` and `.json` below `folder`; returns the paths."""
+    """`screening_<set>/<last month>.html` and `.json` below `folder`, of another purpose than risk with its name behind the
+    month; returns the paths."""
     target = folder / f"screening_{feature_set.name}"
     target.mkdir(parents=True, exist_ok=True)
     month = list(screening.rows)[-1]
+    month += "" if screening.purpose is Purpose.RISK else f"_{screening.purpose}"
     titles = {feature.name: feature.title for feature in feature_set.features}
     written = {"page": target / f"{month}.html", "table": target / f"{month}.json"}
     written["page"].write_text(page(screening, titles), encoding="utf-8")
@@ -102,12 +107,7 @@ def write_screening(screening: Screening, feature_set: FeatureSet, folder: Path)
 
 def _source(feature_set: FeatureSet, name: str) -> SourceOf:
     feature = next(each for each in feature_set.features if each.name == name)
-    columns = {
-        f"{feature_set.facts[facts].table}.{column}"
-        for facts, measure in feature.sides
-        for column in feature_set.facts[facts].columns_of(measure)
-    }
-    return SourceOf(frozenset(columns), feature.months_back)
+    return SourceOf(frozenset(feature_set.source_columns(feature)), feature.months_back)
 
 
 def _outcomes(labels: pd.DataFrame) -> pd.Series:
@@ -124,7 +124,8 @@ def _platforms(
     """The source that told of each subject in the as-of month, by the table with most subjects; None where it is one source."""
     best: tuple[int, np.ndarray, np.ndarray] | None = None
     for definition in feature_set.facts.values():
-        if str(as_of) not in store.partitions(definition.raw_table):
+        # Rows of other subjects (`features.linked_facts`) don't say which platform knows these.
+        if definition.upstream or str(as_of) not in store.partitions(definition.raw_table):
             continue
         rows = store.read(definition.raw_table, [str(as_of)], columns=["subject_no", "delivery_no"])
         ledger = ledger_deliveries(state, definition.raw_table, str(as_of))

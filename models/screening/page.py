@@ -34,6 +34,7 @@ def as_json(screening: Screening) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "feature_set": screening.feature_set,
+        "purpose": str(screening.purpose),
         "rows": dict(screening.rows),
         "outcomes": screening.outcomes,
         "events": screening.events,

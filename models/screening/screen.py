@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.months import Month
+from core.purpose import Purpose
 from models.definition import ScorecardParameters
 from models.information_values import information_values
 from models.screening.expected_breaks import ExpectedBreak, explained_by
@@ -63,6 +64,7 @@ class Screening:
     features: Sequence[FeatureScreen]
     alike: Sequence[Sequence[str]]
     suspects: Sequence[Suspect] = field(default_factory=tuple)
+    purpose: Purpose = Purpose.RISK
 
     @property
     def figures(self) -> dict[str, float | int]:

@@ -60,7 +60,7 @@ def surroundings(
     chosen = [feature for feature in feature_set.features if feature.name in set(names)]
     sources: dict[str, list[str]] = {}
     for feature in chosen:
-        for table in sorted({feature_set.facts[facts].table for facts, _ in feature.sides}):
+        for table in sorted({t for facts, _ in feature.sides for _, t in feature_set.facts[facts].tables}):
             sources.setdefault(table, []).append(feature.name)
     groups = (
         {} if registry is None else _groups(judged, feature_set.subject, names, settings, clock, registry)

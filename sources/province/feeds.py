@@ -118,13 +118,13 @@ THEMES: Codes = tuple(
 )
 
 
-def _city(*fields: Field) -> tuple[Field, ...]:
+def city_fields(*fields: Field) -> tuple[Field, ...]:
     """The columns every table of the city's exchange ends with; `bz` is a remark that nobody fills in."""
     return (*fields, Field("xzqh", "region"), Field("bz", "remark"), Field("env_flag", "fixed", form="0"))
 
 
 def _bill(subject: SubjectKind) -> tuple[Field, ...]:
-    return _city(
+    return city_fields(
         Field("hh", "token", "meter", f"{subject}_meter"),
         Field("zq", "month", form="%Y%m"),
         Field("ywlx", "code", "supply", codes=SUPPLY),
@@ -147,7 +147,7 @@ CITY: tuple[Feed, ...] = (
         RESIDENT,
         "si_person_month",
         "grbh",
-        _city(
+        city_fields(
             Field("fkssq", "month", form="%Y%m"),
             Field("xzlx", "code", "scheme", codes=PENSION),
             Field("dwbh", "token", "employer", "employer"),
@@ -165,7 +165,7 @@ CITY: tuple[Feed, ...] = (
         ENTERPRISE,
         "si_employer_month",
         "dwbh",
-        _city(
+        city_fields(
             Field("fkssq", "month", form="%Y%m"),
             Field("xzlx", "code", "scheme", codes=PENSION),
             Field("cbrs", "whole", "insured"),
@@ -180,7 +180,7 @@ CITY: tuple[Feed, ...] = (
         RESIDENT,
         "tax_iit_withholding",
         "nsrbh",
-        _city(
+        city_fields(
             Field("sbyf", "month", form="%Y-%m"),
             Field("kjywr", "token", "payer", "employer"),
             Field("sdxm", "code", "income", codes=INCOME),
@@ -195,7 +195,7 @@ CITY: tuple[Feed, ...] = (
         ENTERPRISE,
         "tax_vat_return",
         "nsrbh",
-        _city(
+        city_fields(
             Field("sbyf", "month", form="%Y-%m"),
             Field("ysxse", "money", "sales", "CNY"),
             Field("xxse", "money", "output_tax", "CNY", may_be_lost=True),
@@ -214,7 +214,7 @@ CITY: tuple[Feed, ...] = (
         ENTERPRISE,
         "tax_arrears",
         "nsrbh",
-        _city(
+        city_fields(
             Field("tjyf", "month", form="%Y-%m"),
             Field("zsxm", "code", "item", codes=TAX_ITEM),
             Field("qsye", "money", "balance", "CNY"),
@@ -229,7 +229,7 @@ CITY: tuple[Feed, ...] = (
         RESIDENT,
         "platform_service",
         "yhbs",
-        _city(
+        city_fields(
             Field("ny", "month", form="%Y.%m"),
             Field("bjbh", "text", "case"),
             Field("fwzt", "code", "theme", codes=THEMES),
@@ -244,7 +244,7 @@ CITY: tuple[Feed, ...] = (
         ENTERPRISE,
         "gov_award",
         "gysbh",
-        _city(
+        city_fields(
             Field("ny", "month", form="%Y.%m"),
             Field("xmbh", "text", "award"),
             Field("zbje", "money", "value", "CNY_10K", may_be_lost=True),

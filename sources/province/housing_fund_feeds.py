@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sources.province.feeds import ENTERPRISE, RESIDENT, Codes, Feed, Field
+from sources.province.feeds import ENTERPRISE, RESIDENT, Codes, Feed, Field, city_fields
 from sources.province.province_feeds import province_feed
 
 #: Account status as the city and as the national standard write it.
@@ -10,14 +10,10 @@ CITY_STATUS: Codes = (("0", "正常"), ("1", "封存"))
 STATUS: Codes = (("01", "正常"), ("02", "封存"))
 
 
-def _city(*fields: Field) -> tuple[Field, ...]:
-    return (*fields, Field("xzqh", "region"), Field("bz", "remark"), Field("env_flag", "fixed", form="0"))
-
-
 HOUSING_FUND: tuple[Feed, ...] = (
     Feed(
         "sim_city_hpf_person", "sim_city_hpf", RESIDENT, "hpf_person_month", "grzh",
-        _city(
+        city_fields(
             Field("jcny", "month", form="%Y%m"),
             Field("dwzh", "token", "employer", "employer"),
             Field("zhzt", "code", "status", codes=CITY_STATUS),
@@ -31,7 +27,7 @@ HOUSING_FUND: tuple[Feed, ...] = (
     ),
     Feed(
         "sim_city_hpf_employer", "sim_city_hpf", ENTERPRISE, "hpf_employer_month", "dwzh",
-        _city(
+        city_fields(
             Field("hjny", "month", form="%Y%m"),
             Field("hjje", "money", "paid", "CNY_10K"),
             Field("hjrs", "whole", "payers"),

@@ -42,6 +42,14 @@ LATENESS = {
     "tax_inspection": (30, 180),
     "tax_cit_return": (25, 75),
     "reg_adverse": (3, 15),
+    "tax_payment": (5, 20),
+    "util_payment": (1, 7),
+    "util_arrears_month": (8, 30),
+    "reg_enterprise": (2, 10),
+    "si_person_status": (5, 30),
+    # 0 to 3 in the dictionary: a spread needs a median.
+    "edu_fee_payment": (0.5, 3),
+    "veh_registration": (5, 20),
 }
 #: Share of rows that are corrected after the first sending (dictionary, tables.csv).
 RESTATED = {
@@ -66,6 +74,7 @@ ALLOWED_DAYS = {
     "si_employer_month": 34,
     "util_bill": 24,
     "util_account": 34,
+    "util_arrears_month": 24,
     "hpf_person_month": 34,
     "hpf_employer_month": 34,
     "tax_cit_return": 45,

@@ -6,7 +6,7 @@ It is the one table that says where a subject is, so it is what a missing region
 from __future__ import annotations
 
 from core.subject import SubjectKind
-from sources.province.feeds import ENTERPRISE, RESIDENT, Codes, Feed, Field
+from sources.province.feeds import ENTERPRISE, RESIDENT, Codes, Feed, Field, city_fields
 
 SUPPLY: Codes = (("01", "电力"),)
 NATURE: Codes = (("1", "居民"), ("2", "农业"), ("3", "工商业"))
@@ -16,7 +16,7 @@ TARIFF: Codes = (("11", "居民阶梯"), ("31", "工商业单一制"), ("32", "�
 def _accounts(subject: SubjectKind) -> Feed:
     return Feed(
         f"sim_city_util_account_{subject}", "sim_city_util", subject, "util_account", "yhbh",
-        (
+        city_fields(
             Field("hh", "token", "meter", f"{subject}_meter"),
             Field("ny", "month", form="%Y%m"),
             Field("ywlx", "code", "supply", codes=SUPPLY),
@@ -24,9 +24,6 @@ def _accounts(subject: SubjectKind) -> Feed:
             Field("djlb", "code", "tariff", codes=TARIFF),
             Field("ydrl", "number", "capacity"),
             Field("khrq", "date", "opened", "%Y-%m-%d"),
-            Field("xzqh", "region"),
-            Field("bz", "remark"),
-            Field("env_flag", "fixed", form="0"),
         ),
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ class ProvinceSettings:
     dialect of its own, and the first city no longer sends them. `registers` adds the register of meters,
     `housing_fund` the housing fund of persons and employers, `city_scenes` the city's log-ins, fines and disconnections
     (fines and the housing fund then count in the risk of residents too),
-    `firm_records` firms' tax grades, tax events, inspections, income-tax returns and adverse listings.
+    `firm_records` firms' tax grades, tax events, inspections, income-tax returns and adverse listings, `payments` what is paid
+    (taxes, electricity, school fees) and owed, and changes of state (registers of firms and vehicles, enrolment in insurance).
 
     `whole_delivery_share` is the share of deliveries that faults of whole deliveries hit; by default each fault's own.
     """
@@ -52,6 +53,7 @@ class ProvinceSettings:
     housing_fund: bool = False
     city_scenes: bool = False
     firm_records: bool = False
+    payments: bool = False
     whole_delivery_share: float | None = None
 
     def __post_init__(self) -> None:

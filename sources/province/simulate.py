@@ -21,20 +21,21 @@ from sources.province import (
     firm_record_tables,
     housing_fund_tables,
     lateness,
+    payment_tables,
     register_tables,
     resident_tables,
     scene_tables,
+    state_tables,
 )
 from sources.province.feeds import FEEDS, Feed
-from sources.province.firm_record_feeds import FIRM_RECORDS
 from sources.province.housing_fund_feeds import HOUSING_FUND
 from sources.province.meter_readings import with_readings
+from sources.province.office_feeds import CITY_SCENES, FIRM_RECORDS, PAYMENTS
 from sources.province.province_feeds import PROVINCE
 from sources.province.random_streams import stream
 from sources.province.regions import SECOND_CITY_REGION
 from sources.province.register_feeds import REGISTERS
 from sources.province.rows import Rows, Versions, fen
-from sources.province.scene_feeds import CITY_SCENES
 from sources.province.second_city_feeds import SECOND_CITY
 from sources.province.settings import ProvinceSettings
 from sources.province.truth import write_truth
@@ -47,6 +48,7 @@ ALL_FEEDS: tuple[Feed, ...] = (
     *HOUSING_FUND,
     *FIRM_RECORDS,
     *CITY_SCENES,
+    *PAYMENTS,
     *SECOND_CITY,
     *PROVINCE,
 )
@@ -74,6 +76,14 @@ CITY_TABLES: Mapping[str, Callable[[World, int, Month, np.random.Generator], Ver
     "sim_city_violation": scene_tables.veh_violation,
     "sim_city_nontax_bill": scene_tables.nontax_bill,
     "sim_city_util_cut": scene_tables.util_disconnection,
+    "sim_city_tax_payment": payment_tables.tax_payment,
+    "sim_city_util_payment": payment_tables.util_payment,
+    "sim_city_util_arrears_resident": payment_tables.resident_arrears,
+    "sim_city_util_arrears_enterprise": payment_tables.enterprise_arrears,
+    "sim_city_register": state_tables.reg_enterprise,
+    "sim_city_si_status": state_tables.si_person_status,
+    "sim_city_school_fee": state_tables.edu_fee_payment,
+    "sim_city_vehicle": state_tables.veh_registration,
 }
 #: Builders of the bank's tables by table: None where the month has nothing to send.
 BANK_TABLES: Mapping[str, Callable[[World, SubjectKind, int, Month], Rows | None]] = {
@@ -147,6 +157,7 @@ def feeds_of(settings: ProvinceSettings) -> tuple[Feed, ...]:
     left_out += () if settings.housing_fund else HOUSING_FUND
     left_out += () if settings.city_scenes else CITY_SCENES
     left_out += () if settings.firm_records else FIRM_RECORDS
+    left_out += () if settings.payments else PAYMENTS
     return tuple(feed for feed in ALL_FEEDS if feed not in left_out)
 
 

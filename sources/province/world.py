@@ -77,6 +77,9 @@ def _pools(
         pools[f"{kind}"] = pool(str(kind), len(each.people))
         pools[f"{kind}_meter"] = pool(f"{kind} meter", len(each.people))
         pools[f"{kind}_account"] = pool(f"{kind} account", len(each.accounts.subject))
+    if settings.payments:
+        vehicles = len(subjects[SubjectKind.RESIDENT].people)
+        pools[f"{SubjectKind.RESIDENT}_vehicle"] = pool("vehicle", vehicles)
     pools["employer"] = pa.concat_arrays([pools[str(SubjectKind.ENTERPRISE)], pool("employer", others)])
     return pools
 

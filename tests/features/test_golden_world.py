@@ -27,6 +27,8 @@ from features.as_of import feature_table
 from features.catalogue import Feature, FeatureSet, load_catalogue
 from features.fact_definition import FactDefinition, load_all_facts
 from features.fold import fold_month
+from features.linked_facts import LinkedFacts
+from features.linked_fold import Numbering, fold_linked
 from features.look_back import RawMonth, fold_looking_back
 from features.windows import FORMULAS, OF_TWO
 from sources.versions import KnownDelivery, Resolver
@@ -71,6 +73,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TableStore:
     received = dict(zip(ledger["delivery_no"], ledger["received_at"], strict=True))
     revisions = dict(zip(ledger["delivery_no"], ledger["revision"], strict=True))
     for definition in FACTS.values():
+        if isinstance(definition, LinkedFacts):
+            _join(made, definition)
+            continue
         table = f"{definition.subject}.{definition.table}"
         if table not in TABLES:
             continue
@@ -107,6 +112,26 @@ def _fold(store: TableStore, definition: FactDefinition, rows: pa.Table, ledger:
                 else fold_month(raw, definition, schema, resolve, month)
             )
             store.replace(definition.fact_table, str(month), facts)
+
+
+#: Pseudonyms of the enterprises 0, 1, 2, as the residents' rows name their employers; others that they name are strangers.
+NAMES = pa.array([f"k1:{number:012x}{'0' * 28}" for number in (1, 2, 3)])
+
+
+def _join(store: TableStore, definition: LinkedFacts) -> None:
+    """Linked facts of every month in which the residents' facts may name somebody."""
+    there = {Month.parse(period) for period in store.partitions(definition.other.fact_table)}
+    for period in store.partitions(definition.link.fact_table):
+        month = Month.parse(period)
+        other = {
+            age: store.read(definition.other.fact_table, [str(month.plus(-age))])
+            for age in range(definition.look_back + 1)
+            if month.plus(-age) in there
+        }
+        link = store.read(definition.link.fact_table, [period])
+        store.replace(
+            definition.fact_table, period, fold_linked(link, other, Numbering.of(NAMES), definition)
+        )
 
 
 # -- the SQL's side ----------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ import dagster as dg
 import pytest
 
 from core.subject import SubjectKind
+from pipelines.asset_style import asset_key
 from pipelines.build import build_definitions
 from pipelines.partitions import as_of_months
+from pipelines.screening_assets import screened_with
 from pipelines.workplace import blueprint
 
 CHECKOUT = Path(__file__).parents[2]
@@ -133,14 +135,30 @@ def test_all_that_is_read_is_an_upstream(definitions: dg.Definitions) -> None:
               "scores": {"models", "features"}, "leads": {"scores", "features", "raw"},
               "reports": {"features", "labels"}}  # fmt: skip
     modelled = {f"screening_{model.feature_set}" for model in blueprint().models.values()}
+    # Facts that are joined from others: those that name a subject and those of the subject named.
+    linked = {asset_key("facts", f.subject, f.facts) for f in blueprint().facts.values() if f.upstream}
+    assert linked
     for key in graph.get_all_asset_keys():
         above = {parent.path[0] for parent in graph.get(key).parent_keys}
         # A set that no model uses is screened without outcomes.
         needed = before.get(key.path[0], set()) - (
             {"labels"} if key.path[0] == "reports" and key.path[-1] not in modelled else set()
         )
+        if key in linked:
+            assert above == {"facts"} and len(graph.get(key).parent_keys) == 2, key
+            continue
         assert above == needed, key
         assert {parent.path[1] for parent in graph.get(key).parent_keys} <= {key.path[1]}, key
+
+
+def test_features_that_marketing_alone_may_see_are_screened_too() -> None:
+    plan = blueprint()
+    for name, feature_set in plan.feature_sets.items():
+        screened = screened_with(plan, name)
+        assert {f for purpose in screened for f in feature_set.for_purpose(purpose)} == set(feature_set.names)
+        assert all(model is None or model.purpose == purpose for purpose, model in screened.items())
+    risk, marketing = screened_with(plan, "resident_monthly").values()
+    assert risk is not None and marketing is not None
 
 
 def test_nothing_starts_by_itself(definitions: dg.Definitions) -> None:

@@ -446,6 +446,12 @@ def test_screening_is_a_page_and_figures_in_dagster(province: Province, kind: Su
     assert told["page"].value == str(page)
     picture = str(told["information value"].value)
     assert picture.startswith("![](data:image/png") and len(picture) < 40_000 * 4 / 3 + 100
+    # What marketing alone may see stands on a page of its own.
+    for_marketing = feature_set.for_purpose(Purpose.MARKETING)
+    assert told["marketing features"].value == len(for_marketing)
+    own = page.with_name(f"{AS_OF}_marketing.html").read_text(encoding="utf-8")
+    assert str(told["marketing page"].value).endswith("_marketing.html")
+    assert all(name in own for name in for_marketing)
 
 
 # -- on Spark ----------------------------------------------------------------------------------------------------------

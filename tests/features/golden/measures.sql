@@ -391,3 +391,45 @@ SELECT c.subject, c.period, c.new::DOUBLE AS new_customers, c.kept::DOUBLE AS ke
        c.lost::DOUBLE AS lost_customers, s.new::DOUBLE AS new_suppliers, s.kept::DOUBLE AS kept_suppliers,
        s.kept_amt::DOUBLE AS kept_supplier_amt, s.lost::DOUBLE AS lost_suppliers
 FROM turnover('out') c JOIN turnover('in') s USING (subject, period);
+
+-- Residents, told of their employer: the enterprise that a person's insurance month names, by the measures above in that month.
+
+CREATE TABLE enterprise_names AS
+FROM (VALUES (0, 'k1:0000000000010000000000000000000000000000'), (1, 'k1:0000000000020000000000000000000000000000'),
+             (2, 'k1:0000000000030000000000000000000000000000')) AS n (enterprise, pseudonym);
+-- Who is named and has no number is an employer all the same; months in the way of the other tables: '2026-08'.
+CREATE TABLE employer AS
+SELECT m.subject, m.period, n.enterprise FROM m_resident_si_person_month m
+LEFT JOIN enterprise_names n ON identity(n.pseudonym)::DOUBLE = m.employer WHERE m.employer IS NOT NULL;
+CREATE MACRO months_before(period, n) AS strftime((period || '-01')::DATE - to_months(n), '%Y-%m');
+CREATE MACRO part(now_, then_) AS CASE WHEN then_ > 0 THEN now_ / then_ END;
+-- Whether a source of events only has told of the month: no event is 0 then.
+CREATE TABLE events_told AS
+SELECT DISTINCT 'tax_arrears' AS source, period FROM rows_enterprise_tax_arrears JOIN deliveries d USING (delivery_no, period) WHERE d.received_at <= getvariable('cutoff')
+UNION SELECT DISTINCT 'tax_event', period FROM rows_enterprise_tax_event JOIN deliveries d USING (delivery_no, period) WHERE d.received_at <= getvariable('cutoff');
+
+CREATE TABLE m_resident_employer_insurance AS
+SELECT e.subject, e.period, i.insured, part(i.insured, h.insured) AS half_year, part(i.insured, y.insured) AS year, i.due_amt, i.paid_amt, i.not_full, i.nothing_paid,
+       i.arrears_amt, i.arrears_months
+FROM employer e
+LEFT JOIN m_enterprise_si_employer_month i ON (i.subject, i.period) = (e.enterprise, e.period)
+LEFT JOIN m_enterprise_si_employer_month h ON (h.subject, h.period) = (e.enterprise, months_before(e.period, 6))
+LEFT JOIN m_enterprise_si_employer_month y ON (y.subject, y.period) = (e.enterprise, months_before(e.period, 12));
+
+CREATE TABLE m_resident_employer_tax_arrears AS
+SELECT e.subject, e.period, CASE WHEN t.period IS NOT NULL THEN coalesce(a.items, 0) END AS items,
+       CASE WHEN t.period IS NOT NULL THEN coalesce(a.arrears_amt, 0) END AS arrears_amt
+FROM employer e LEFT JOIN m_enterprise_tax_arrears a ON (a.subject, a.period) = (e.enterprise, e.period)
+LEFT JOIN events_told t ON (t.source, t.period) = ('tax_arrears', e.period);
+
+CREATE TABLE m_resident_employer_tax_event AS
+SELECT e.subject, e.period, CASE WHEN t.period IS NOT NULL THEN coalesce(a.events, 0) END AS events,
+       CASE WHEN t.period IS NOT NULL THEN coalesce(a.still_abnormal, 0) END AS still_abnormal,
+       CASE WHEN t.period IS NOT NULL THEN coalesce(a.restricted, 0) END AS restricted
+FROM employer e LEFT JOIN m_enterprise_tax_event a ON (a.subject, a.period) = (e.enterprise, e.period)
+LEFT JOIN events_told t ON (t.source, t.period) = ('tax_event', e.period);
+
+CREATE TABLE m_resident_employer_tax_vat_return AS
+SELECT e.subject, e.period, part(v.sales_amt, y.sales_amt) AS sales_year, v.late
+FROM employer e LEFT JOIN m_enterprise_tax_vat_return v ON (v.subject, v.period) = (e.enterprise, e.period)
+LEFT JOIN m_enterprise_tax_vat_return y ON (y.subject, y.period) = (e.enterprise, months_before(e.period, 12));

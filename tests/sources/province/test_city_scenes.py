@@ -11,9 +11,9 @@ from core.progress import SilentProgress
 from core.subject import SubjectKind
 from sources.province import scene_tables, world
 from sources.province.fines import NEVER_PAID, Fines
+from sources.province.office_feeds import CITY_SCENES
 from sources.province.random_streams import stream
 from sources.province.rows import NO_DAY
-from sources.province.scene_feeds import CITY_SCENES
 from sources.province.settings import BURN_IN_MONTHS, ProvinceSettings
 from sources.province.simulate import simulate
 from tests.sources.province.scenes.office import SCHEMAS, Office

@@ -13,7 +13,7 @@ from core.progress import SilentProgress
 from expectations.contract import load_contracts
 from sources.adapter import load_adapters
 from sources.province import firm_record_tables as tables
-from sources.province.firm_record_feeds import FIRM_RECORDS
+from sources.province.office_feeds import FIRM_RECORDS
 from sources.province.rows import NO_DAY
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import feeds_of, simulate
