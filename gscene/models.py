@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import Any
 
 import click
 
-from core.clock import SystemClock
-from core.errors import ExitCode, GsceneError
-from gscene.console import Reporter
+from core.errors import ExitCode
 from gscene.model_acts import ACTS, as_option, model_argument, version_option
+from gscene.model_home import opened
+from gscene.model_report import report
 from gscene.options import home_option, json_option
 
 
@@ -34,27 +32,33 @@ def models() -> None:
     """
 
 
-for act in ACTS:
-    models.add_command(act)
+for command in (*ACTS, report):
+    models.add_command(command)
 
 
 @models.command("list")
 @click.argument("name", required=False)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the inventory as a page. 写成网页。"
+)
 @home_option("bank")
 @json_option
-def list_(name: str | None, home: Path, as_json: bool) -> None:
+def list_(name: str | None, out: Path | None, home: Path, as_json: bool) -> None:
     """The inventory: every version with state, owner, use, limits, data sources, and what is due next.
 
     模型清单：状态、责任部门、用途、局限、数据来源、下一到期事项。
 
     \b
-    Example:
+    Examples:
       gscene models list --home var/bank
+      gscene models list --out inventory.html
     """
+    from models.conditions import today
     from models.inventory import inventory, plain
+    from models.inventory_page import inventory_page
     from models.sign_off import NOT_APPROVED
 
-    workplace, reporter, policy = _opened(home, as_json)
+    workplace, reporter, policy = opened(home, as_json)
     with workplace.state.session() as session:
         plan = workplace.blueprint
         lines = inventory(
@@ -99,6 +103,9 @@ def list_(name: str | None, home: Path, as_json: bool) -> None:
             f"MLflow has not been told {waits} entries: gscene models sync / 待写入 MLflow：{waits} 条"
         )
     reporter.result["models"] = [plain(line) for line in lines]
+    if out is not None:
+        out.write_text(inventory_page(lines, today(workplace.clock)), encoding="utf-8")
+        reporter.results({"page": str(out)})
     reporter.finish()
 
 
@@ -120,7 +127,7 @@ def show(name: str, version: str | None, home: Path, as_json: bool) -> None:
     from models.inventory import inventory, plain
     from models.lifecycle import find_version, history_of, name_of
 
-    workplace, reporter, policy = _opened(home, as_json)
+    workplace, reporter, policy = opened(home, as_json)
     with workplace.state.session() as session:
         found, plan = find_version(session, name, version), workplace.blueprint
         lines = inventory(
@@ -181,7 +188,7 @@ def compare(name: str, before: str, after: str, home: Path, as_json: bool) -> No
     from models.comparison import differences
     from models.lifecycle import find_version, name_of
 
-    workplace, reporter, _ = _opened(home, as_json)
+    workplace, reporter, _ = opened(home, as_json)
     with workplace.state.session() as session:
         pair = [find_version(session, name, wanted) for wanted in (before, after)]
     cards = [load_bundle(workplace.settings.home / v.bundle, v.bundle_sha256).card for v in pair]
@@ -192,37 +199,6 @@ def compare(name: str, before: str, after: str, home: Path, as_json: bool) -> No
     header = ["part", "what", "before", "after"]
     reporter.result |= {"before": names[0], "after": names[1]}
     reporter.result["differences"] = [dict(zip(header, row, strict=True)) for row in rows]
-    reporter.finish()
-
-
-@models.command()
-@model_argument
-@version_option
-@click.option("--out", type=click.Path(path_type=Path), help="Copy the report to this file.")
-@home_option("bank")
-@json_option
-def report(name: str, version: str | None, out: Path | None, home: Path, as_json: bool) -> None:
-    """Where the review report and further evidence of a version lie.
-
-    查看一个版本的审查报告与证据文件。
-
-    \b
-    Example:
-      gscene models report enterprise_risk --out report.html
-    """
-    from models.evidence import REPORT, evidence_folder
-    from models.lifecycle import find_version
-
-    workplace, reporter, _ = _opened(home, as_json)
-    with workplace.state.session() as session:
-        folder = evidence_folder(workplace.settings, find_version(session, name, version))
-    if not (folder / REPORT).is_file():
-        raise GsceneError(f"{folder} holds no report.", "Train the model again: gscene run.")
-    if out is not None:
-        shutil.copyfile(folder / REPORT, out)
-    told: dict[str, Any] = {"report": str(out or folder / REPORT)}
-    told |= {f"evidence {file.name}": str(file) for file in sorted(folder.iterdir()) if file.name != REPORT}
-    reporter.results(told)
     reporter.finish()
 
 
@@ -240,7 +216,7 @@ def sync(home: Path, as_json: bool) -> int:
     """
     from models.outbox import sync as work_off
 
-    workplace, reporter, _ = _opened(home, as_json)
+    workplace, reporter, _ = opened(home, as_json)
     done = work_off(workplace.state, workplace.settings, workplace.clock)
     reporter.results({"entered": done.done, "waiting": done.waiting})
     if done.failure is not None:
@@ -273,7 +249,7 @@ def keys(create: Path | None, revoke: str | None, actor: str | None, home: Path,
     from core.person import actor_name
     from models.promotion_key import create_key, keys_of, revoke_key
 
-    workplace, reporter, _ = _opened(home, as_json)
+    workplace, reporter, _ = opened(home, as_json)
     if create is not None or revoke is not None:
         if actor is None:
             raise click.UsageError("--create and --revoke need --as: who does this?")
@@ -291,20 +267,6 @@ def keys(create: Path | None, revoke: str | None, actor: str | None, home: Path,
     reporter.table("Promotion keys / 签署密钥", header, rows)
     reporter.result["keys"] = [dict(zip(header, row, strict=True)) for row in rows]
     reporter.finish()
-
-
-def _opened(home: Path, as_json: bool) -> Any:
-    """The home, the reporter and the sign-off policy."""
-    from models.sign_off_policy import load_sign_off_policy
-    from pipelines.workplace import Workplace
-
-    reporter = Reporter(as_json)
-    if not (home / "state.db").exists() and not (home / "gscene.yaml").exists():
-        raise GsceneError(
-            f"{home} is no home folder.", "Choose one with --home, or make one: gscene demo, gscene run."
-        )
-    workplace = Workplace.open(home, SystemClock(), reporter)
-    return workplace, reporter, load_sign_off_policy(workplace.settings)
 
 
 def _text(value: object) -> object:

@@ -17,6 +17,11 @@ from core.state import ModelVersion
 from models.promotion_key import sha256_of
 
 REPORT, FINDINGS = "report.html", "validation.json"
+
+#: The review report in every form that a training writes: to read, as plain data, to edit in either language, to calculate
+#: with, and the model card.
+REPORT_JSON, CARD = "report.json", "card.json"
+REPORT_FILES = (REPORT, REPORT_JSON, "report.zh.docx", "report.en.docx", "report.xlsx", CARD)
 CODE = "SIGN_OFF/EVIDENCE"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -27,21 +32,31 @@ def evidence_folder(settings: Settings, version: ModelVersion) -> Path:
     return bundle.with_name(f"{bundle.name}.evidence")
 
 
-def keep_report(bundle: Path, report: Path) -> Path:
-    """Keep the review report of a training beside its bundle: the one in `out/` may be overwritten by the next training."""
-    return _keep(bundle.with_name(f"{bundle.name}.evidence") / REPORT, report.read_bytes())
+def keep_report(bundle: Path, files: Mapping[str, bytes]) -> Path:
+    """Keep the review report of a training beside its bundle: those in `out/` may be overwritten by the next training. `files` by
+    the names of `REPORT_FILES`; gives the folder back."""
+    folder = bundle.with_name(f"{bundle.name}.evidence")
+    for name, body in files.items():
+        _keep(folder / name, body)
+    return folder
+
+
+def report_files(settings: Settings, version: ModelVersion) -> list[Path]:
+    """The kept forms of the review report of a version; none where it was trained without."""
+    folder = evidence_folder(settings, version)
+    return [folder / name for name in REPORT_FILES if (folder / name).is_file()]
 
 
 def keep_files(settings: Settings, version: ModelVersion, files: Sequence[Path]) -> dict[str, str]:
-    """Keep evidence files; returns sha256 by name, those of the report and of the findings of the training's own validation
-    included. SignOffRefused without a report."""
+    """Keep evidence files; returns sha256 by name, those of the report in all its forms and of the findings of the training's
+    own validation included. SignOffRefused without a report."""
     folder = evidence_folder(settings, version)
     if not (folder / REPORT).is_file():
         raise _refuse(
             f"{version.name} of {version.training_month} has no review report.", "Train it again: gscene run."
         )
     for file in files:
-        if _NAME.fullmatch(file.name) is None or file.name == REPORT:
+        if _NAME.fullmatch(file.name) is None or file.name in REPORT_FILES:
             raise _refuse(
                 f"{file.name} can't be the name of an evidence file.",
                 "Use letters, digits, dots and hyphens.",
@@ -53,7 +68,8 @@ def keep_files(settings: Settings, version: ModelVersion, files: Sequence[Path])
                 f"other evidence was kept under the name {file.name}.", "Give the file another name."
             )
         _keep(kept, body)
-    names = [REPORT, *([FINDINGS] if (folder / FINDINGS).is_file() else []), *(file.name for file in files)]
+    own = [file.name for file in report_files(settings, version)]
+    names = [*own, *([FINDINGS] if (folder / FINDINGS).is_file() else []), *(file.name for file in files)]
     return {name: sha256_of((folder / name).read_bytes()) for name in names}
 
 

@@ -14,14 +14,13 @@ from core.clock import Clock
 from core.errors import SignOffRefused
 from core.model_state import ModelOutbox
 from core.months import CHINA_TIME
-from core.purpose import Purpose
 from core.settings import Settings
 from core.state import ModelVersion
 from features.catalogue import FeatureSet
 from models.conditions import conditions_of, overdue
 from models.definition import ModelDefinition
 from models.lifecycle import ModelState, history_of, name_of, state_of
-from models.lineage import OUTCOME_COLUMNS, feature_sources
+from models.lineage import data_sources
 from models.sign_off import APPROVED, NOT_APPROVED, standing_sign_off, verified_sign_off
 from models.sign_off_policy import SignOffPolicy
 
@@ -31,8 +30,9 @@ _MEASURED_ON = ("out_of_time.auc", "cross_validation.auc", "out_of_fold.auc", "r
 
 @dataclass(frozen=True)
 class InventoryLine:
-    """One version. `holds`: why its sign-off doesn't hold ("" where it does or none is needed yet); `due`: what is due next,
-    and when; `overdue`: open conditions past their day; `waits`: entries that MLflow hasn't been told."""
+    """One version. `holds`: why its sign-off doesn't hold ("" where it does or none is needed yet); `review`: when it is looked
+    at again at the latest; `due`: what is due next, and when; `overdue`: open conditions past their day; `waits`: entries that
+    MLflow hasn't been told."""
 
     model: str
     version: str
@@ -51,6 +51,7 @@ class InventoryLine:
     expires: date | None
     pia: str
     holds: str
+    review: date | None
     due: date | None
     due_for: str
     conditions: int
@@ -73,12 +74,6 @@ def inventory(
     )
     versions = session.scalars(query if name is None else query.where(ModelVersion.name == name))
     return [_line(session, settings, clock, policy, models, feature_sets, version) for version in versions]
-
-
-def data_sources(definition: ModelDefinition, feature_set: FeatureSet) -> list[str]:
-    """Contract tables behind the features and the outcome of a model."""
-    features = {table for _, (table, _) in feature_sources(feature_set, Purpose(definition.purpose))}
-    return sorted(features | {table for table, _ in OUTCOME_COLUMNS[definition.label.kind]})
 
 
 def auc_of(version: ModelVersion) -> float | None:
@@ -124,6 +119,7 @@ def _line(
         expires=signed.expires_at.astimezone(CHINA_TIME).date() if signed else None,
         pia=signed.pia_ref if signed else "",
         holds=_holds(session, settings, clock, version) if signed else "",
+        review=_review(session, version, policy, state),
         due=first[0],
         due_for=first[1],
         conditions=len(conditions),
@@ -142,12 +138,19 @@ def _due(
     if signed is None or state is ModelState.RETIRED:
         return
     yield signed.expires_at.astimezone(CHINA_TIME).date(), "审批到期 / approval ends"
+    review = _review(session, version, policy, state)
+    if review is not None:
+        yield review, "复审 / review"
+
+
+def _review(session: Session, version: ModelVersion, policy: SignOffPolicy, state: ModelState) -> date | None:
+    """The next review of a signed version; None where none is due."""
+    if state is ModelState.RETIRED or standing_sign_off(session, version) is None:
+        return None
     looked_at = [done.at for done in history_of(session, version) if done.act in ("validate", "monitor")]
-    if looked_at:
-        yield (
-            looked_at[-1].astimezone(CHINA_TIME).date() + timedelta(policy.review_every_days),
-            "复审 / review",
-        )
+    if not looked_at:
+        return None
+    return looked_at[-1].astimezone(CHINA_TIME).date() + timedelta(policy.review_every_days)
 
 
 def _holds(session: Session, settings: Settings, clock: Clock, version: ModelVersion) -> str:

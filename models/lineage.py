@@ -46,6 +46,12 @@ def feature_sources(feature_set: FeatureSet, purpose: Purpose) -> Iterator[tuple
                 yield feature.name, (table, column)
 
 
+def data_sources(definition: ModelDefinition, feature_set: FeatureSet) -> list[str]:
+    """Contract tables behind the features and the outcome of a model."""
+    features = {table for _, (table, _) in feature_sources(feature_set, Purpose(definition.purpose))}
+    return sorted(features | {table for table, _ in OUTCOME_COLUMNS[definition.label.kind]})
+
+
 def allowed_purposes(
     sources: Iterator[Source] | list[Source], schemas: Mapping[str, TableSchema]
 ) -> set[Purpose]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,13 +35,16 @@ from models.definition import (
 from models.demo_sign_off import sign_automatically
 from models.evidence import keep_report
 from models.lifecycle import enter
+from models.lineage import data_sources
 from models.monthly_labels import label_recipe, label_table, read_labels
 from models.outbox import put_training, sync
 from models.registry import LedgerEntry, training_entry
-from models.report import write_report
+from models.report.circumstances import Circumstances
+from models.report.files import training_files, write_files
 from models.sample import build_sample
 from models.sampling.sample_report import sample_report
 from models.sign_off import NOT_APPROVED, version_to_score
+from models.sign_off_policy import load_sign_off_policy
 from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
 from models.validation.of_training import validate_training
@@ -156,7 +159,8 @@ def train_monthly(
     with state.session() as session:
         keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
     titles = {feature.name: feature.title for feature in feature_set.features}
-    return keep_training(record, titles, state=state, settings=settings, clock=clock)
+    sources = data_sources(definition, feature_set)
+    return keep_training(record, titles, sources, state=state, settings=settings, clock=clock)
 
 
 def _barred(usable: UsableFeatures) -> dict[str, int]:
@@ -197,12 +201,16 @@ def _first_month(store: TableStore, feature_set: FeatureSet) -> Month | None:
 def keep_training(
     record: TrainingRecord,
     titles: dict[str, Bilingual],
+    sources: Sequence[str] = (),
     *,
     state: StateDatabase,
     settings: Settings,
     clock: Clock,
 ) -> Trained:
-    """Write bundle and report, enter the version in dev, and tell MLflow if it answers. Only a demo touches a signing key."""
+    """Write bundle and report, enter the version in dev, and tell MLflow if it answers. Only a demo touches a signing key.
+
+    `titles` of features and `sources` (contract tables) are what the report tells beside the record.
+    """
     definition, as_of = record.definition, record.inputs.training_month
     building = settings.bundles / definition.name / f".{as_of}.building"
     notice = NOT_APPROVED if settings.demo else None
@@ -214,11 +222,14 @@ def keep_training(
         building.rmdir()
     else:
         building.rename(bundle)
-    report = write_report(
-        record, settings.out / "reports" / definition.name / f"{as_of}.html", titles, sha256, notice
+    policy = load_sign_off_policy(settings)
+    told = Circumstances(
+        titles, tuple(sources), policy.models.get(definition.name), policy.review_every_days, sha256, notice
     )
+    written = training_files(record, told)
+    report = write_files(written, settings.out / "reports" / definition.name, as_of)
     keep_findings(bundle, record.findings)
-    keep_report(bundle, report)
+    keep_report(bundle, written)
     version = record_version(record, bundle, sha256, state=state, settings=settings, clock=clock)
     if settings.demo:
         sign_automatically(state, settings, clock, version)

@@ -20,7 +20,7 @@ from core.model_state import ModelOutbox, ModelStanding
 from core.settings import Settings
 from core.state import ModelVersion, StateDatabase
 from models.artefact import load_bundle
-from models.evidence import REPORT, evidence_folder
+from models.evidence import report_files
 from models.lifecycle import IN_FORCE, ModelState, versions_of
 from models.registry import LedgerEntry, MlflowLedger, TrainingEntry
 
@@ -137,8 +137,7 @@ def _training(
     with state.session() as session:
         version = session.get_one(ModelVersion, entry.model_no)
     bundle = load_bundle(settings.home / version.bundle, version.bundle_sha256)
-    report = evidence_folder(settings, version) / REPORT
-    return ledger.record(TrainingEntry.of_plain(entry.body), bundle, report if report.is_file() else None)
+    return ledger.record(TrainingEntry.of_plain(entry.body), bundle, report_files(settings, version))
 
 
 def _aliases(state: StateDatabase, ledger: MlflowLedger, entry: ModelOutbox) -> None:

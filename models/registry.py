@@ -8,7 +8,7 @@ logged as an MLflow model, which stores it as text; nothing here writes or reads
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,9 @@ class MlflowLedger:
         self.uri = uri
         self.artifact_root = artifact_root
 
-    def record(self, entry: TrainingEntry, bundle: Bundle, report: Path | None = None) -> LedgerEntry:
-        """Log a training once: the same bundle logged again is found, finished if it wasn't, and not doubled.
+    def record(self, entry: TrainingEntry, bundle: Bundle, reports: Sequence[Path] = ()) -> LedgerEntry:
+        """Log a training once, with the files of its bundle and review report: the same bundle logged again is found, finished
+        if it wasn't, and not doubled.
 
         A retraining of the same model and month that gives another bundle gets a run of its own (parameters
         in MLflow can't change) and marks the earlier ones as superseded.
@@ -133,7 +134,7 @@ class MlflowLedger:
                 tags={RUN_KEY: key, "gscene.bundle_sha256": bundle.sha256},
             ).info.run_id
         )
-        self._fill(client, run_id, entry, bundle, report)
+        self._fill(client, run_id, entry, bundle, reports)
         version = self._register(client, run_id, entry, bundle)
         client.set_terminated(run_id, "FINISHED")
         for run in runs:
@@ -165,7 +166,7 @@ class MlflowLedger:
             client.set_model_version_tag(name, number, key, value)
 
     def _fill(
-        self, client: Any, run_id: str, entry: TrainingEntry, bundle: Bundle, report: Path | None
+        self, client: Any, run_id: str, entry: TrainingEntry, bundle: Bundle, reports: Sequence[Path]
     ) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
@@ -180,8 +181,8 @@ class MlflowLedger:
         )
         for file in sorted(bundle.path.iterdir()):
             client.log_artifact(run_id, str(file), "bundle")
-        if report is not None:
-            client.log_artifact(run_id, str(report))
+        for file in reports:
+            client.log_artifact(run_id, str(file))
 
     def _register(self, client: Any, run_id: str, entry: TrainingEntry, bundle: Bundle) -> str:
         """Log the Booster under the run and register it; gives the version."""

@@ -43,6 +43,7 @@ class Table:
     """`rows` as long as `columns`; numbers stay numbers (a workbook can calculate with them), None is shown as a dash.
 
     `formats`: a Python format for the numbers of a column (".3f", ",d", ".1%"), "" where none; as long as `columns` or empty.
+    `folded`: a detail, which a page shows closed until it is asked for.
     """
 
     title: Bilingual
@@ -50,15 +51,19 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     formats: tuple[str, ...] = ()
     note: Bilingual | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """`svg`: one self-contained SVG with English labels; `alt`: what it shows, for those who can't see it."""
+    """`svg`: one self-contained SVG with English labels; `alt`: what it shows, for those who can't see it. `png`: the same for
+    programs that know no SVG, such as Word; `models.report.drawing.draw` makes both.
+    """
 
     title: Bilingual
     svg: bytes
     alt: Bilingual
+    png: bytes | None = None
 
 
 Block = Paragraph | Table | Picture

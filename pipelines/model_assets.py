@@ -53,7 +53,7 @@ def model_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
     )
     def model(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
         from models.monthly_training import train_monthly
-        from models.validation.section import findings_table
+        from models.validation.summary import findings_table
 
         for month in months_of(context):
             trained = train_monthly(

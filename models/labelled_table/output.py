@@ -7,8 +7,10 @@ from pathlib import Path
 
 from core.definition_file import Bilingual
 from models.artefact import write_bundle
+from models.evidence import REPORT
 from models.labelled_table.pack import TablePack
-from models.report import write_report
+from models.report.circumstances import Circumstances
+from models.report.files import training_files
 from models.validation.summary import keep_findings
 
 NOTICE = Bilingual(
@@ -22,9 +24,11 @@ def write_pack(pack: TablePack, out: Path, scores: Path | None) -> dict[str, str
     out.mkdir(parents=True, exist_ok=True)
     bundle = out / "bundle"
     sha256 = write_bundle(pack.record, bundle, NOTICE)
-    report = write_report(pack.record, out / "report.html", pack.titles(), sha256, NOTICE)
+    told = Circumstances(pack.titles(), bundle_sha256=sha256, notice=NOTICE)
+    for name, body in training_files(pack.record, told).items():
+        (out / name).write_bytes(body)
     findings = keep_findings(bundle, pack.record.findings)
-    files = {"report": report, "card": bundle / "model.json", "findings": findings}
+    files = {"report": out / REPORT, "card": bundle / "model.json", "findings": findings}
     sample = None if pack.record.sample is None else pack.record.sample.plain()
     for name, told in (("sample", sample), ("columns", pack.made.encoding.plain())):
         files[name] = out / f"{name}.json"

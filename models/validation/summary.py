@@ -50,6 +50,17 @@ def json_bytes(findings: Sequence[Finding]) -> bytes:
     return (text + "\n").encode()
 
 
+def findings_table(findings: Sequence[Finding]) -> list[list[str]]:
+    """Family, pass, warn, fail, unproven, not measured: one row a family, for small pages such as Dagster's."""
+    rows = []
+    for name, title in declared().families.items():
+        own = [each.verdict for each in findings if each.family == name]
+        if own:
+            kinds = (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNPROVEN, Verdict.UNMEASURED)
+            rows.append([f"{title.zh} {title.en}", *(str(own.count(kind)) for kind in kinds)])
+    return rows
+
+
 def evidence_sha256(findings: Sequence[Finding]) -> str:
     """Hash of that file: what a sign-off stands on."""
     return hashlib.sha256(json_bytes(findings)).hexdigest()

@@ -16,7 +16,7 @@ from core.months import Month
 from core.settings import Settings
 from core.state import ModelVersion, StateDatabase
 from models.artefact import write_bundle
-from models.evidence import keep_report
+from models.evidence import REPORT, keep_report
 from models.lifecycle import ModelState, state_of
 from models.monthly_training import record_version
 from models.promotion_key import PromotionKey, create_key, load_promotion_key
@@ -103,8 +103,7 @@ class SignedHome:
         record = replace(record, inputs=replace(record.inputs, training_month=month))
         bundle = self.home / "models" / NAME / f"{month}-made"
         sha256 = write_bundle(record, bundle)
-        (self.home / "report.html").write_text(f"<p>{sha256}</p>", encoding="utf-8")
-        keep_report(bundle, self.home / "report.html")
+        keep_report(bundle, {REPORT: f"<p>{sha256}</p>".encode()})
         return record_version(
             record, bundle, sha256, state=self.state, settings=self.settings, clock=self.clock
         )

@@ -1,73 +1,22 @@
-"""The MLflow ledger records a training once; the report holds everything in one file and nothing of anybody."""
+"""The MLflow ledger records a training once, with its bundle and report, and keeps no pickle."""
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-from core.definition_file import Bilingual
 from models.artefact import load_bundle, write_bundle
+from models.evidence import REPORT_FILES, keep_report
 from models.registry import RUN_KEY, MlflowLedger, TrainingEntry, training_entry
-from models.report import render_report, write_report
+from models.report.circumstances import Circumstances
+from models.report.files import training_files
 from models.training_record import TrainingRecord
-from tests.models.worlds import matrix, trained
+from tests.models.worlds import trained
 
 
 def entry(record: TrainingRecord, sha256: str) -> TrainingEntry:
     """As it comes out of the outbox."""
     plain = json.loads(json.dumps(training_entry(record, sha256, "as its sign-off says").plain()))
     return TrainingEntry.of_plain(plain)
-
-
-@pytest.fixture(scope="module")
-def report_text() -> str:
-    return render_report(
-        trained(), {"late_6m": Bilingual(zh="近6个月逾期<次数>", en="late in 6 months")}, "a" * 64
-    )
-
-
-def test_the_report_loads_nothing_and_speaks_both_languages(report_text: str) -> None:
-    addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)|url\(([^)]+)\)|@import""", report_text)
-    assert len(addresses) == 4
-    assert all(address.startswith("data:image/svg+xml;base64,") for address, _ in addresses)
-    assert "<script" not in report_text
-    for word in (
-        "样本",
-        "Sample",
-        "校准",
-        "Calibration",
-        "局限",
-        "Limits",
-        trained().choice.reason_en.replace("'", "&#39;"),
-    ):
-        assert word in report_text
-    assert "近6个月逾期&lt;次数&gt;" in report_text
-
-
-def test_the_report_is_the_same_each_time(report_text: str, tmp_path: Path) -> None:
-    titles = {"late_6m": Bilingual(zh="近6个月逾期<次数>", en="late in 6 months")}
-    file = write_report(trained(), tmp_path / "deep" / "report.html", titles, "a" * 64)
-    assert file.read_text(encoding="utf-8") == report_text
-    assert len(report_text) < 1_000_000
-
-
-def test_the_report_holds_no_value_of_a_row(report_text: str) -> None:
-    x, _ = matrix(300)
-    sales = x[~np.isnan(x[:, 1]), 1]
-    assert not [value for value in sales if f"{value:.4f}"[:9] in report_text]
-
-
-def test_a_record_without_judged_rows_can_be_reported() -> None:
-    record = trained()
-    bare = {
-        kind: replace(candidate, performance={"out_of_time": None}, spread=None, roc=())
-        for kind, candidate in record.candidates.items()
-    }
-    text = render_report(replace(record, candidates=bare, judged_on="out_of_time", score_bands=(), grades=()))
-    assert "样本不足" in text
 
 
 def test_the_ledger_records_once_and_keeps_no_pickle(tmp_path: Path) -> None:
@@ -77,9 +26,10 @@ def test_the_ledger_records_once_and_keeps_no_pickle(tmp_path: Path) -> None:
     ledger = MlflowLedger(uri, tmp_path / "files")
     sha256 = write_bundle(trained(), tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", sha256)
-    report = write_report(trained(), tmp_path / "report.html")
-    first = ledger.record(entry(trained(), sha256), bundle, report)
-    again = ledger.record(entry(trained(), sha256), bundle, report)
+    folder = keep_report(tmp_path / "bundle", training_files(trained(), Circumstances(bundle_sha256=sha256)))
+    reports = [folder / name for name in REPORT_FILES]
+    first = ledger.record(entry(trained(), sha256), bundle, reports)
+    again = ledger.record(entry(trained(), sha256), bundle, reports)
     ledger.set_aliases("tiny_risk", {"candidate": first.model_version, "champion": None})
     assert first.created and not again.created
     assert (again.run_id, again.model_version) == (first.run_id, first.model_version)
@@ -109,7 +59,7 @@ def test_the_ledger_records_once_and_keeps_no_pickle(tmp_path: Path) -> None:
         "lightgbm.txt",
         "scorecard.json",
         "golden.json",
-        "report.html",
+        *REPORT_FILES,
         "MLmodel",
         "model.lgb",
     } <= names
