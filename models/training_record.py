@@ -13,6 +13,7 @@ from models.choice import Choice
 from models.cross_validation import Spread
 from models.definition import ModelDefinition
 from models.discrimination import Discrimination
+from models.explanation.explanation import Explanation
 from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
 from models.scorecard import Scorecard
@@ -98,6 +99,8 @@ class TrainingRecord:
     libraries: dict[str, str]
     #: What validation found; not part of the bundle, so that a changed limit doesn't make another model.
     findings: tuple[Finding, ...] = ()
+    #: What drives the scores, and the reference that reasons are told against.
+    explanation: Explanation | None = None
 
     @property
     def ships(self) -> CandidateKind:
@@ -149,4 +152,5 @@ class TrainingRecord:
             "lightgbm_settings": self.lightgbm_settings,
             "lightgbm_rounds": self.booster.rounds,
             "libraries": self.libraries,
+            **({} if self.explanation is None else {"explanation": self.explanation.plain()}),
         }
