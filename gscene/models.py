@@ -13,6 +13,7 @@ from core.errors import ExitCode, GsceneError
 from gscene.console import Reporter
 from gscene.model_acts import ACTS, as_option, model_argument, version_option
 from gscene.options import home_option, json_option
+from gscene.reasons import phrases, reasons
 
 
 @click.group()
@@ -34,7 +35,7 @@ def models() -> None:
     """
 
 
-for act in ACTS:
+for act in (*ACTS, reasons, phrases):
     models.add_command(act)
 
 

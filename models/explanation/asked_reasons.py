@@ -1,4 +1,4 @@
-"""Reasons for subjects whom somebody asks about, by the version that is signed and live. Who asked is noted, not what was said."""
+"""Reasons for subjects whom somebody asks about, by the version that is live. Who asked is noted, not what was said."""
 
 from __future__ import annotations
 
