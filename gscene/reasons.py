@@ -74,15 +74,10 @@ def reasons(
     from models.explanation.reference import STATED
     from pipelines.workplace import Workplace
 
-    _require_home(home)
+    require_home(home)
     reporter = Reporter(as_json)
-    if out is not None and (
-        out.suffix not in (".csv", ".json") or out.resolve().is_relative_to(home.resolve())
-    ):
-        raise GsceneError(
-            f"{out} can't be the file.",
-            "Name a .csv or .json file outside of the home: a later erasure would find it there.",
-        )
+    if out is not None:
+        require_outside(out, home, (".csv", ".json"))
     workplace = Workplace.open(home, SystemClock(), reporter)
     plan = workplace.blueprint
     if name not in plan.models:
@@ -99,7 +94,7 @@ def reasons(
     )  # fmt: skip
     title = f"{asked.model_version}, {asked.as_of} / 原因"
     if out is not None:
-        _write_private(out, as_csv(asked) if out.suffix == ".csv" else json_bytes(asked))
+        write_private(out, as_csv(asked) if out.suffix == ".csv" else json_bytes(asked))
     else:
         reporter.table(title, ["subject", "points", "grade", "told share", "reasons / 原因"], _shown(asked))
         if len(asked.subjects) > SHOWN:
@@ -144,7 +139,7 @@ def phrases(
     from models.explanation.phrases import load_phrase_book, review, reviews
     from pipelines.workplace import Workplace
 
-    _require_home(home)
+    require_home(home)
     reporter, workplace = Reporter(as_json), Workplace.open(home, SystemClock())
     book = load_phrase_book(SubjectKind(kind), workplace.settings)
     with workplace.state.session() as session:
@@ -179,14 +174,24 @@ def _shown(asked: AskedReasons) -> list[list[object]]:
     return rows
 
 
-def _require_home(home: Path) -> None:
+def require_home(home: Path) -> None:
+    """GsceneError where nothing has been made there: a mistyped home must not be made."""
     if not (home / "state.db").exists() and not (home / "gscene.yaml").exists():
         raise GsceneError(
             f"{home} is no home folder.", "Choose one with --home, or make one: gscene demo, gscene run."
         )
 
 
-def _write_private(file: Path, body: bytes) -> None:
+def require_outside(file: Path, home: Path, kinds: tuple[str, ...]) -> None:
+    """GsceneError for a file that names subjects and would lie in the home, where a later erasure has to find it."""
+    if file.suffix not in kinds or file.resolve().is_relative_to(home.resolve()):
+        raise GsceneError(
+            f"{file} can't be the file.",
+            f"Name a {' or '.join(kinds)} file outside of the home: a later erasure would find it there.",
+        )
+
+
+def write_private(file: Path, body: bytes) -> None:
     """Only its owner reads it."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as opened:

@@ -19,8 +19,12 @@ from core.months import Month
 from core.subject import SubjectKind
 from core.subject_registry import SubjectRegistry
 from core.table_store import TableStore
+from features.entitlement import Entitlements
 from features.feature_store import feature_recipe
 from models.explanation.explain import explain
+from models.labels import BAD, GOOD
+from models.monthly_labels import label_recipe, label_table
+from models.monthly_scores import score_monthly
 from models.sample import Sample
 from models.training import train_judged
 from models.training_record import TrainingInputs, TrainingRecord
@@ -115,3 +119,40 @@ def made(folder: Path) -> AskedHome:
     home.fill()
     home.live("2026-06", record())
     return home
+
+
+class DecidedHome(AskedHome):
+    """The same with outcomes of the training's month and published scores, for decisions."""
+
+    def fill(self) -> None:
+        """Features of the training's month and their outcomes too."""
+        super().fill()
+        store, model = TableStore(self.settings.lake), plan().models[NAME]
+        feature_set, month = plan().feature_sets["enterprise_invoice"], "2026-06"
+        x, y = matrix(ROWS, seed=2)
+        frame = pd.DataFrame(x, columns=order()).assign(subject_no=np.arange(ROWS, dtype=np.int32))
+        store.replace(
+            feature_set.table,
+            month,
+            pa.Table.from_pandas(frame[["subject_no", *order()]], preserve_index=False),
+        )
+        outcome = pd.DataFrame(
+            {"subject_no": np.arange(ROWS, dtype=np.int32), "outcome": np.where(y == 1, BAD, GOOD)}
+        )
+        labels = label_table(KIND, model.label)
+        store.replace(labels, month, pa.Table.from_pandas(outcome, preserve_index=False))
+        recipes = {
+            feature_set.table: feature_recipe(feature_set, plan().contracts),
+            labels: label_recipe(model.label),
+        }
+        for table, recipe in recipes.items():
+            record_derivation(self.state, store, self.clock, (table, month), [], recipe)
+
+    def score(self) -> None:
+        """As a run does."""
+        store = TableStore(self.settings.lake)
+        score_monthly(
+            plan().models[NAME], plan().feature_sets["enterprise_invoice"], AS_OF, store=store, state=self.state,
+            settings=self.settings, registry=SubjectRegistry(store, KIND), clock=self.clock,
+            entitlements=Entitlements(KIND, store, self.state, plan().contracts, self.clock, self.settings.cutoff_days),
+        )  # fmt: skip
