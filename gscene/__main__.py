@@ -21,6 +21,7 @@ from gscene.doctor import doctor
 from gscene.features import features
 from gscene.migrate import migrate
 from gscene.models import models
+from gscene.policy import policy
 from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
@@ -68,6 +69,7 @@ for command in (
     contracts,
     migrate,
     models,
+    policy,
     deliveries,
     trust,
     adapters,

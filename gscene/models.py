@@ -11,6 +11,7 @@ from gscene.model_acts import ACTS, as_option, model_argument, version_option
 from gscene.model_home import opened
 from gscene.model_report import report
 from gscene.options import home_option, json_option
+from gscene.reasons import phrases, reasons
 
 
 @click.group()
@@ -32,7 +33,7 @@ def models() -> None:
     """
 
 
-for command in (*ACTS, report):
+for command in (*ACTS, report, reasons, phrases):
     models.add_command(command)
 
 

@@ -34,6 +34,7 @@ from models.definition import (
 )
 from models.demo_sign_off import sign_automatically
 from models.evidence import keep_report
+from models.explanation.explain import explain
 from models.lifecycle import enter
 from models.lineage import data_sources
 from models.monthly_labels import label_recipe, label_table, read_labels
@@ -150,7 +151,7 @@ def train_monthly(
         seed=definition.seed,
         threads=settings.threads,
     )
-    record = replace(record, sample=about_sample)
+    record = replace(record, sample=about_sample, explanation=explain(record, judged, settings.threads))
     around = surroundings(
         judged.sample, usable.frame, feature_set, Purpose(definition.purpose), use, store, settings, clock, registry
     )  # fmt: skip

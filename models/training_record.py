@@ -13,6 +13,7 @@ from models.choice import Choice
 from models.cross_validation import Spread
 from models.definition import ModelDefinition
 from models.discrimination import Discrimination
+from models.explanation.explanation import Explanation
 from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
 from models.sampling.sample_report import SampleReport
@@ -101,6 +102,8 @@ class TrainingRecord:
     findings: tuple[Finding, ...] = ()
     #: What the sample was made of and whom it leaves out.
     sample: SampleReport | None = None
+    #: What drives the scores, and the reference that reasons are told against.
+    explanation: Explanation | None = None
 
     @property
     def ships(self) -> CandidateKind:
@@ -153,4 +156,5 @@ class TrainingRecord:
             "lightgbm_rounds": self.booster.rounds,
             "libraries": self.libraries,
             "sample": None if self.sample is None else self.sample.plain(),
+            **({} if self.explanation is None else {"explanation": self.explanation.plain()}),
         }

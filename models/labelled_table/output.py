@@ -24,8 +24,8 @@ def write_pack(pack: TablePack, out: Path, scores: Path | None) -> dict[str, str
     out.mkdir(parents=True, exist_ok=True)
     bundle = out / "bundle"
     sha256 = write_bundle(pack.record, bundle, NOTICE)
-    told = Circumstances(pack.titles(), bundle_sha256=sha256, notice=NOTICE)
-    for name, body in training_files(pack.record, told).items():
+    circumstances = Circumstances(pack.titles(), bundle_sha256=sha256, notice=NOTICE)
+    for name, body in training_files(pack.record, circumstances).items():
         (out / name).write_bytes(body)
     findings = keep_findings(bundle, pack.record.findings)
     files = {"report": out / REPORT, "card": bundle / "model.json", "findings": findings}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.definition_file import Bilingual
+from models.explanation.blocks import explanation_blocks
 from models.report.circumstances import Circumstances, Standing
 from models.report.data import source_blocks, time_blocks, waterfall_blocks
 from models.report.document import Report, ReportPart, checked
@@ -40,6 +41,10 @@ def _of_sample(record: TrainingRecord) -> tuple[Block, ...]:
     return waterfall_blocks(record) if record.sample is None else sample_blocks(record.sample)
 
 
+def _explanation(record: TrainingRecord, circumstances: Circumstances) -> tuple[Block, ...]:
+    return () if record.explanation is None else explanation_blocks(record.explanation, circumstances.titles)
+
+
 #: What is told of the record alone.
 PARTS: dict[Part, tuple[OfRecord, ...]] = {
     Part.PURPOSE: (),
@@ -68,6 +73,7 @@ ABOUT: dict[Part, tuple[OfCircumstances, ...]] = {
     Part.PURPOSE: (purpose_blocks,),
     Part.DATA: (source_blocks,),
     Part.SOUNDNESS: (feature_blocks,),
+    Part.EXPLANATION: (_explanation,),
     Part.IMPLEMENTATION: (implementation_blocks,),
     Part.SIGNATURES: (lambda _, circumstances: signature_blocks(circumstances.standing),),
 }
