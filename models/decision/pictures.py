@@ -6,7 +6,7 @@ from typing import Any
 
 from models.decision.study import PolicyStudy
 from models.explanation.pictures import drawn
-from models.report_pictures import BLUE, ORANGE, SOFT
+from models.report.drawing import BLUE, ORANGE, SOFT
 
 
 def rates_picture(study: PolicyStudy) -> bytes:

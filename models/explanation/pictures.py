@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.explanation.explanation import Explanation
-from models.report_pictures import BLUE, GRID, INK, ORANGE, SOFT
+from models.report.drawing import BLUE, GRID, INK, ORANGE, SOFT
 
 SHOWN = 15
 
