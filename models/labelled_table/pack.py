@@ -42,6 +42,10 @@ class TablePack:
             told[each.name] = Bilingual(zh=text, en=text)
         return told
 
+    def once_a_subject(self) -> Sample:
+        """The first row of each subject and vintage."""
+        return self.made.sample.take(_first(self.made.sample))
+
     def scores(self) -> pd.DataFrame:
         """One row per judged row of the table: row (the header is row 1), rows judged as, pd, points, grade."""
         wanted = self.record.definition.event_is_wanted

@@ -1,8 +1,8 @@
 """Labels that nobody verified against labels that were: what share of them was turned round.
 
 In each group of scores let p be the event rate of verified rows; flips of a share f make it f + (1 - 2f) p among the others
-(Copas, J. Royal Statistical Society B 50 (1988) 225-265). The p of every group are free, so the score may be miscalibrated, and it may
-have been trained on the poison: only its order matters, and that is the same for both. Why beside
+(Copas, J. Royal Statistical Society B 50 (1988) 225-265). The p of every group are free, so the score may be miscalibrated, and
+it may have been trained on the poison: only its order matters, and that is the same for both. Why beside
 `models.validation.leakage.flipped_labels`, which has no verified rows: that one must find the floor among the best scores and
 sees 2 % of flips only where those are nearly free of events. Verified rows must be drawn like the others, not chosen
 for their outcome: a difference of base rates beyond the score looks like flips.
