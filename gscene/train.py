@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reject-benchmark",
     is_flag=True,
-    help="Also hide known outcomes under a made-up accept rule and say whether reject inference would have helped. 拒绝推断基准。",
+    help="Also hide known outcomes and say whether reject inference would have helped. 拒绝推断基准。",
 )
 @click.option(
     "--later-share", type=click.FloatRange(0.05, 0.6), default=0.25, show_default=True,

@@ -81,6 +81,32 @@ def test_by_time_it_reports_everything_and_no_rows(tmp_path: Path, capsys: Captu
         assert word in shown.err
 
 
+def test_reject_inference_is_measured_and_never_used(tmp_path: Path, capsys: Capture) -> None:
+    file = written(table(2400), tmp_path)
+    command = [
+        "train",
+        "--table",
+        file,
+        "--target",
+        "y",
+        "--exclude",
+        "month",
+        "--repeats",
+        "1",
+        "--as-of",
+        "2026-01",
+    ]
+    plain = gscene(capsys, *command, "--out", tmp_path / "a", "--json")
+    tried = gscene(capsys, *command, "--out", tmp_path / "b", "--reject-benchmark", "--json")
+    assert {each["method"] for each in tried.json["reject_benchmark"]["results"]} == {
+        "accepts only", "parcelling", "fuzzy", "reweighting",
+    }  # fmt: skip
+    assert plain.json["metrics"] == tried.json["metrics"]
+    card = Path("bundle", "model.json")
+    assert (tmp_path / "a" / card).read_bytes() == (tmp_path / "b" / card).read_bytes()
+    assert "Reported only" in gscene(capsys, *command, "--out", tmp_path / "c", "--reject-benchmark").err
+
+
 @pytest.mark.parametrize("name", ["firms.parquet", "firms.xlsx", "firms.csv.gz"])
 def test_other_files_say_the_same_by_repeats(tmp_path: Path, capsys: Capture, name: str) -> None:
     scores = tmp_path / "scores.csv"
