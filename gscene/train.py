@@ -315,7 +315,8 @@ def _tell_findings(record: TrainingRecord, pack: TablePack, reporter: Reporter) 
 def _measures(record: TrainingRecord, kind: CandidateKind) -> list[str]:
     candidate = record.candidates[kind]
     measured = candidate.performance[record.judged_on]
-    spread = candidate.spread
+    # One repeat has no spread to be told.
+    spread = candidate.spread if record.steps.get("split: repeats", 1) > 1 else None
     told = (
         "" if spread is None else f"{spread.mean:.3f} ± {spread.sd:.3f} [{spread.p05:.3f}, {spread.p95:.3f}]"
     )
