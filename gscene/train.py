@@ -76,6 +76,11 @@ if TYPE_CHECKING:
     show_default=True, help="Who the rows are about. 主体类型。",
 )  # fmt: skip
 @click.option(
+    "--reject-benchmark",
+    is_flag=True,
+    help="Also hide known outcomes and say whether reject inference would have helped. 拒绝推断基准。",
+)
+@click.option(
     "--later-share", type=click.FloatRange(0.05, 0.6), default=0.25, show_default=True,
     help="Share of the rows, the newest, that judge. 时间外占比。",
 )  # fmt: skip
@@ -125,6 +130,7 @@ def train(
     trusted: str | None,
     purpose: str,
     subject: str,
+    reject_benchmark: bool,
     later_share: float,
     gap: int,
     repeats: int | None,
@@ -171,6 +177,8 @@ def train(
         table = read_labelled_table(file, encoding=encoding, delimiter=delimiter)
         stage.advance()
     pack = train_on_table(table, sha256_of(file), asked, threads=threads, progress=reporter)
+    if reject_benchmark:
+        _tell_benchmark(pack, reporter)
     written = write_pack(pack, out or Path("var") / "train" / file.name.split(".")[0], scores)
     _tell(pack, reporter)
     reporter.results(written)
@@ -244,6 +252,39 @@ def _tell_sample(pack: TablePack, reporter: Reporter) -> None:
         reporter.say(f"{told.en} / {told.zh}")
 
 
+def _tell_benchmark(pack: TablePack, reporter: Reporter) -> None:
+    """What the masked benchmark says; nothing of it enters the model."""
+    from models.sampling.masked_benchmark import BENCHMARK_REPEATS, masked_benchmark
+
+    rows, definition = pack.once_a_subject(), pack.record.definition
+    with reporter.stage("masked benchmark of reject inference", 1) as stage:
+        found = masked_benchmark(
+            rows.matrix, rows.target, rows.names, pack.made.signs, definition.scorecard,
+            repeats=BENCHMARK_REPEATS, seed=definition.seed,
+        )  # fmt: skip
+        stage.advance()
+    header = [
+        "method",
+        "AUC all",
+        "AUC rejected",
+        "observed / expected, rejected",
+        "log-loss gain",
+        "95 %",
+        "verdict",
+    ]
+    told = [
+        [
+            each.method, each.auc_all, each.auc_rejected, each.observed_over_expected, each.gain,
+            f"{each.low:+.4f} … {each.high:+.4f}", each.verdict,
+        ]
+        for each in found.results
+    ]  # fmt: skip
+    reporter.table("Reject inference, outcomes masked / 拒绝推断掩蔽基准", header, told)
+    helped = ", ".join(found.helped) or "none"
+    reporter.say(f"Helped / 有帮助: {helped}. Reported only, never used in the model. / 仅报告，不用于模型。")
+    reporter.result["reject_benchmark"] = found.plain()
+
+
 def _tell_findings(record: TrainingRecord, pack: TablePack, reporter: Reporter) -> None:
     from models.validation.finding import Verdict
 
@@ -274,7 +315,8 @@ def _tell_findings(record: TrainingRecord, pack: TablePack, reporter: Reporter) 
 def _measures(record: TrainingRecord, kind: CandidateKind) -> list[str]:
     candidate = record.candidates[kind]
     measured = candidate.performance[record.judged_on]
-    spread = candidate.spread
+    # One repeat has no spread to be told.
+    spread = candidate.spread if record.steps.get("split: repeats", 1) > 1 else None
     told = (
         "" if spread is None else f"{spread.mean:.3f} ± {spread.sd:.3f} [{spread.p05:.3f}, {spread.p95:.3f}]"
     )

@@ -10,9 +10,9 @@ import pandas as pd
 
 from core.definition_file import Bilingual
 from core.progress import Progress
-from models.candidates import fit_pair
 from models.labelled_table.question import Question
 from models.labelled_table.table_sample import TableSample, build_table_sample
+from models.labelled_table.trusted_labels import flips_against_trusted
 from models.points import points_of, probability
 from models.sample import Sample
 from models.sampling.overlap import overlap
@@ -20,9 +20,7 @@ from models.sampling.sample_report import sample_report
 from models.training import JudgedRows, train_judged
 from models.training_record import TrainingInputs, TrainingRecord
 from models.validation.finding import Finding
-from models.validation.leakage import flipped_labels
 from models.validation.of_training import Surroundings, validate_training
-from models.validation.scored_sample import ScoredSample
 
 #: Texts of the `trusted` column that mean yes.
 YES = ("1", "1.0", "true", "True", "TRUE", "yes", "是")
@@ -43,6 +41,10 @@ class TablePack:
             text = each.column if each.value is None else f"{each.column} = {each.value}"
             told[each.name] = Bilingual(zh=text, en=text)
         return told
+
+    def once_a_subject(self) -> Sample:
+        """The first row of each subject and vintage."""
+        return self.made.sample.take(_first(self.made.sample))
 
     def scores(self) -> pd.DataFrame:
         """One row per judged row of the table: row (the header is row 1), rows judged as, pd, points, grade."""
@@ -80,9 +82,10 @@ def train_on_table(
     with progress.stage("sample report and validation", 2) as stage:
         record = _with_sample(record, made, threads)
         stage.advance()
-        found = validate_training(record, *_once_a_subject(judged, made.codes), threads)
+        once, around = _once_a_subject(judged, made.codes)
+        found = validate_training(record, once, around, threads)
         if "trusted" in made.codes:
-            found = _against_trusted(found, record, made, threads)
+            found = _against_trusted(found, once, made.codes)
         stage.advance()
     return TablePack(replace(record, findings=tuple(found)), made, judged)
 
@@ -130,25 +133,11 @@ def _first(sample: Sample) -> np.ndarray:
 
 
 def _against_trusted(
-    found: list[Finding], record: TrainingRecord, made: TableSample, threads: int
+    found: list[Finding], judged: JudgedRows, codes: Mapping[str, np.ndarray]
 ) -> list[Finding]:
-    """The finding on flipped labels anew: outcomes nobody verified against a scorecard that learnt from verified ones alone.
-
-    A model that was trained on poisoned labels learns the poison as its floor; only labels that are trusted can tell.
-    """
-    rows = made.sample.take(_first(made.sample))
-    trusted = np.isin(made.codes["trusted"][rows.features.index.to_numpy()], YES)
-    known, rest = rows.take(trusted), rows.take(~trusted)
-    if not len(rest) or not 0 < known.events < len(known):
+    """The finding on flipped labels anew where some labels are verified and some aren't."""
+    trusted = np.isin(codes["trusted"][judged.sample.features.index.to_numpy()], YES)
+    if trusted.all() or not trusted.any():
         return found
-    definition = record.definition
-    pair = fit_pair(
-        definition, known.matrix, known.target, known.names, dict(made.signs), threads=threads, seed=definition.seed
-    )  # fmt: skip
-    # Both are averaged: they err in different places, and a flip is what neither can explain.
-    believed = probability(np.mean(list(pair.log_odds(rest.matrix, threads).values()), axis=0))
-    scored = ScoredSample(
-        believed, rest.target, rest.as_of, rest.subject_no, np.ones(len(rest), dtype=int), record.scale.count
-    )  # fmt: skip
-    told = flipped_labels(scored, believed)
+    told = flips_against_trusted(judged.calibrated, judged.sample.target, trusted)
     return [told if each.name == told.name else each for each in found]

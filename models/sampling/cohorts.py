@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ def base_shift(training: Sample, later: Sample) -> BaseShift | None:
     if any(not 0 < side.events < len(side) for side in sides):
         return None
     rates = [side.events / len(side) for side in sides]
-    error = float(np.hypot(*(_log_error(side, rate) for side, rate in zip(sides, rates, strict=True))))
+    error = math.hypot(*(_log_error(side, rate) for side, rate in zip(sides, rates, strict=True)))
     ratio = rates[1] / rates[0]
     low, high = ratio * float(np.exp(-Z95 * error)), ratio * float(np.exp(Z95 * error))
     enough = min(side.events for side in sides) >= LEAST_EVENTS

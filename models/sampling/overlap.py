@@ -72,14 +72,17 @@ def overlap(
     subjects: tuple[np.ndarray, np.ndarray],
     seed: int,
     threads: int = 1,
+    *,
+    unlabelled_rows: int | None = None,
 ) -> Overlap:
     """From features (n, p) of rows with an outcome and (m, p) of those without; `subjects` are the numbers (n,), (m,).
+    `unlabelled_rows`: how many they are where only some were handed over.
 
     PSI as in `models.screening.stability` (Bonferroni over features); standardised difference (m1 - m0) / sqrt((v1 + v0) / 2)
     (Austin, Statistics in Medicine 28 (2009) 3083-3107); domain classifier out of fold by subject (Ben-David et al., Machine
     Learning 79 (2010) 151-175) with DeLong's interval.
     """
-    one, other = _spread(len(labelled)), _spread(len(unlabelled))
+    one, other = spread(len(labelled)), spread(len(unlabelled))
     x, z = labelled[one], unlabelled[other]
     features = sorted(
         (_feature(name, x[:, i], z[:, i], len(names)) for i, name in enumerate(names)),
@@ -88,7 +91,8 @@ def overlap(
     told: tuple[float | None, ...] = (None, None, None, None)
     if min(len(x), len(z)) >= LEAST_ROWS:
         told = _domain(x, z, names, (subjects[0][one], subjects[1][other]), seed, threads)
-    return Overlap(len(labelled), len(unlabelled), tuple(features), *told)
+    others = len(unlabelled) if unlabelled_rows is None else unlabelled_rows
+    return Overlap(len(labelled), others, tuple(features), *told)
 
 
 def _feature(name: str, x: np.ndarray, z: np.ndarray, features: int) -> FeatureOverlap:
@@ -131,6 +135,6 @@ def _domain(
     return found.auc, found.low, found.high, float((score[target == 1] > limit).mean())
 
 
-def _spread(rows: int) -> np.ndarray:
+def spread(rows: int) -> np.ndarray:
     """Positions of at most ROWS rows, evenly over all."""
     return np.unique(np.linspace(0, rows - 1, min(rows, ROWS)).astype(np.int64)) if rows else np.empty(0, int)

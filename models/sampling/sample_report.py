@@ -15,7 +15,7 @@ import pandas as pd
 from models.label_definition import Label
 from models.sample import Sample
 from models.sampling.cohorts import BaseShift, Cohort, base_shift, cohorts
-from models.sampling.overlap import FeatureOverlap, Overlap, overlap
+from models.sampling.overlap import FeatureOverlap, Overlap, overlap, spread
 from models.sampling.waterfall import Waterfall, waterfalls
 from models.vintages import VintagePlan
 
@@ -104,14 +104,16 @@ def _selection(
 ) -> Overlap | None:
     """None where everybody of the newest vintage is in the sample, or nobody."""
     own = sample.take(sample.as_of == newest)
-    months = population.index.get_level_values("as_of").astype(str)
-    everyone = population[np.asarray(months == newest)]
-    numbers = everyone.index.get_level_values("subject_no").to_numpy()
-    rest = ~np.isin(numbers, own.subject_no)
-    if not len(own) or not rest.any():
+    numbers = population.index.get_level_values("subject_no").to_numpy()
+    here = np.asarray(population.index.get_level_values("as_of") == newest)
+    rest = np.flatnonzero(here & ~np.isin(numbers, own.subject_no))
+    if not len(own) or not len(rest):
         return None
-    others = everyone.loc[rest, sample.names].to_numpy(dtype=np.float64)
-    return overlap(own.matrix, others, sample.names, (own.subject_no, numbers[rest]), seed, threads)
+    # A month of a province is a gigabyte of features: only the rows that are looked at are copied.
+    some = rest[spread(len(rest))]
+    others = population.iloc[some][sample.names].to_numpy(dtype=np.float64)
+    subjects = (own.subject_no, numbers[some])
+    return overlap(own.matrix, others, sample.names, subjects, seed, threads, unlabelled_rows=len(rest))
 
 
 def _pairs(rows: list[list[Any]]) -> tuple[tuple[str, int], ...]:
