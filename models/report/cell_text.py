@@ -30,6 +30,11 @@ def in_language(text: Bilingual, lang: Lang) -> str:
     return text.zh if lang == "zh" else text.en
 
 
+def text_width(text: str) -> int:
+    """Characters, Chinese ones counted twice as they are twice as wide."""
+    return sum(2 if ord(character) > 0x2E80 else 1 for character in text)
+
+
 def is_number(cell: Cell) -> bool:
     """Whether the cell stands on the right; a dash does too."""
     return cell is None or (isinstance(cell, int | float) and not isinstance(cell, bool))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from models.report.cell_text import Lang, cell_text, in_language, is_number, verdict_of
+from models.report.cell_text import Lang, cell_text, in_language, is_number, text_width, verdict_of
 from models.report.document import Report
 from models.report_blocks import Block, Cell, Paragraph, Table
 
@@ -23,6 +23,9 @@ PICTURE_INCHES = 4.9
 
 #: East-Asian face of every style: on any Chinese Windows, and replaced by the reader's own elsewhere.
 FACE, LATIN = "微软雅黑", "Calibri"
+
+#: Width of a table there, in twentieths of a point, and the characters of its narrowest and widest column.
+TABLE_WIDTH, SHORTEST, LONGEST = 9_630, 5, 34
 
 _COLOURS = {
     "pass": "E8F3EC",
@@ -92,19 +95,33 @@ def _add_table(document: Any, table: Table, lang: Lang) -> None:
     # Half points: a table of many columns has to fit between the margins.
     size = 17 if len(table.columns) <= 5 else 14 if len(table.columns) <= 8 else 12
     forms = table.formats or ("",) * len(table.columns)
-    rows = [
-        _row([in_language(column, lang) for column in table.columns], [False] * len(forms), size, head=True)
+    head = [in_language(column, lang) for column in table.columns]
+    texts = [
+        [cell_text(cell, form, lang) for cell, form in zip(row, forms, strict=True)] for row in table.rows
     ]
-    for row in table.rows:
-        texts = [cell_text(cell, form, lang) for cell, form in zip(row, forms, strict=True)]
-        rows.append(_row(texts, [is_number(cell) for cell in row], size, fills=_fills(row)))
-    grid = "".join("<w:gridCol/>" for _ in forms)
+    widths = _widths([head, *texts])
+    rows = [_row(head, [False] * len(forms), widths, size, head=True)]
+    for row, told in zip(table.rows, texts, strict=True):
+        rows.append(_row(told, [is_number(cell) for cell in row], widths, size, fills=_fills(row)))
+    grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
     document.element.body._insert_tbl(
         parse_xml(
-            f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblStyle w:val="TableGrid"/><w:tblW w:w="5000" w:type="pct"/>'
-            f'<w:tblLayout w:type="autofit"/></w:tblPr><w:tblGrid>{grid}</w:tblGrid>{"".join(rows)}</w:tbl>'
+            f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblStyle w:val="TableGrid"/><w:tblW w:w="{sum(widths)}" w:type="dxa"/>'
+            f'<w:tblLayout w:type="fixed"/></w:tblPr><w:tblGrid>{grid}</w:tblGrid>{"".join(rows)}</w:tbl>'
         )
     )
+
+
+def _widths(rows: list[list[str]]) -> list[int]:
+    """Widths in twentieths of a point, after the longest text of each column; long texts wrap rather than push others out.
+
+    Fixed, because Word, WPS and LibreOffice each fit tables their own way.
+    """
+    weights = [
+        min(LONGEST, max(SHORTEST, *(text_width(text) for text in texts)))
+        for texts in zip(*rows, strict=True)
+    ]
+    return [int(TABLE_WIDTH * weight / sum(weights)) for weight in weights]
 
 
 def _fills(row: tuple[Cell, ...]) -> list[str]:
@@ -112,17 +129,23 @@ def _fills(row: tuple[Cell, ...]) -> list[str]:
 
 
 def _row(
-    texts: list[str], right: list[bool], size: int, *, head: bool = False, fills: list[str] | None = None
+    texts: list[str],
+    right: list[bool],
+    widths: list[int],
+    size: int,
+    *,
+    head: bool = False,
+    fills: list[str] | None = None,
 ) -> str:
     fills = ["F5F7FA"] * len(texts) if head else fills or [""] * len(texts)
     cells = []
-    for text, on_right, fill in zip(texts, right, fills, strict=True):
+    for text, on_right, width, fill in zip(texts, right, widths, fills, strict=True):
         shade = f'<w:shd w:val="clear" w:color="auto" w:fill="{fill}"/>' if fill else ""
         align = '<w:jc w:val="right"/>' if on_right else ""
         bold = "<w:b/>" if head else ""
         cells.append(
-            f'<w:tc><w:tcPr><w:tcW w:w="0" w:type="auto"/>{shade}</w:tcPr><w:p><w:pPr><w:spacing w:before="20" w:after="20"/>'
-            f'{align}</w:pPr><w:r><w:rPr>{bold}<w:sz w:val="{size}"/><w:szCs w:val="{size}"/></w:rPr>'
+            f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>{shade}</w:tcPr><w:p><w:pPr><w:spacing w:before="20" '
+            f'w:after="20"/>{align}</w:pPr><w:r><w:rPr>{bold}<w:sz w:val="{size}"/><w:szCs w:val="{size}"/></w:rPr>'
             f'<w:t xml:space="preserve">{escape(_clean(text))}</w:t></w:r></w:p></w:tc>'
         )
     properties = "<w:trPr><w:cantSplit/>" + ("<w:tblHeader/>" if head else "") + "</w:trPr>"

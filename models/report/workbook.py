@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.definition_file import Bilingual
-from models.report.cell_text import verdict_of
+from models.report.cell_text import text_width, verdict_of
 from models.report.document import Report, ReportPart
 from models.report_blocks import Cell, Table
 
@@ -163,6 +163,6 @@ def _both(text: Bilingual) -> str:
 
 
 def _width(cell: Cell) -> int:
-    """Characters, Chinese ones counted twice as they are twice as wide."""
-    text = _both(cell) if isinstance(cell, Bilingual) else str(cell) if isinstance(cell, str) else "0" * 10
-    return sum(2 if ord(character) > 0x2E80 else 1 for character in text)
+    return text_width(
+        _both(cell) if isinstance(cell, Bilingual) else cell if isinstance(cell, str) else "0" * 10
+    )
