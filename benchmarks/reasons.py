@@ -1,4 +1,4 @@
-"""`python -m benchmarks.reasons`: reasons for 10,000 subjects of a 300-tree model, beside what LightGBM's own `pred_contrib` takes.
+"""`python -m benchmarks.reasons`: reasons for 10,000 subjects of a 300-tree model, beside LightGBM's own `pred_contrib`.
 
 Both on one thread in a process of their own. Reasons are whole: contributions, the check of each told one by scoring again at the
 reference, and the order. LightGBM gives contributions alone; it is timed on a tenth of the rows. Their numbers are compared.
