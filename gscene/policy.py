@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from core.clock import SystemClock
 from core.errors import GsceneError
 from core.months import Month
-from gscene.console import Reporter
 from gscene.model_acts import as_option
 from gscene.options import MonthType, home_option, json_option
-from gscene.reasons import require_home, require_outside, write_private
-
-if TYPE_CHECKING:
-    from models.decision.study import PolicyStudy
+from gscene.policy_study import model_of, opened, swap, what_if
+from gscene.reasons import require_outside, write_private
 
 _reason = click.option("--reason", required=True, help="Why; kept in the audit chain. 理由，记入审计链。")
-_html = click.option(
-    "--html", "page_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with pictures. 输出网页。"
-)  # fmt: skip
-_points = click.IntRange(0, 1_000)
 
 
 @click.group()
@@ -44,6 +36,10 @@ def policy() -> None:
     """
 
 
+for study in (what_if, swap):
+    policy.add_command(study)
+
+
 @policy.command("list")
 @click.argument("model", required=False)
 @home_option("bank")
@@ -60,7 +56,7 @@ def list_(model: str | None, home: Path, as_json: bool) -> None:
     from models.conditions import today
     from models.decision.register import registered
 
-    workplace, reporter = _opened(home, as_json)
+    workplace, reporter = opened(home, as_json)
     with workplace.state.session() as session:
         every = registered(session, workplace.settings)
     header = ["policy", "model", "state", "from", "until", "sha256", "proposed by", "adopted by"]
@@ -95,7 +91,7 @@ def show(name: str, version: int | None, home: Path, as_json: bool) -> None:
     from models.conditions import today
     from models.decision.register import find, registered
 
-    workplace, reporter = _opened(home, as_json)
+    workplace, reporter = opened(home, as_json)
     with workplace.state.session() as session:
         found = find(registered(session, workplace.settings), name, version)
     plain = found.policy.model_dump(mode="json")
@@ -123,72 +119,6 @@ def show(name: str, version: int | None, home: Path, as_json: bool) -> None:
     reporter.finish()
 
 
-@policy.command("what-if")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--model-version",
-    help="Version of the model as `models list` shows it; the live one when left out. 模型版本。",
-)
-@click.option("--approve-from", type=_points, help="Another cut-off, in points. 通过分。")
-@click.option("--decline-below", type=_points, help="Another lower cut-off, in points. 拒绝分。")
-@click.option("--margin-rate", type=float, help="Another margin, as a share of the exposure. 利差。")
-@click.option("--lgd", type=float, help="Another loss given default, 0 to 1. 违约损失率。")
-@click.option("--exposure", type=float, help="Another exposure an account, CNY. 敞口。")
-@click.option("--cost", type=float, help="Another cost an account, CNY. 成本。")
-@_html
-@home_option("bank")
-@json_option
-def what_if(
-    file: Path, model_version: str | None, approve_from: int | None, decline_below: int | None, margin_rate: float | None,
-    lgd: float | None, exposure: float | None, cost: float | None, page_file: Path | None, home: Path, as_json: bool,
-) -> None:  # fmt: skip
-    """What a policy would approve, decline and refer, lose and earn, on rows whose outcome is known. Nothing is kept.
-
-    假设分析：在已有表现的样本上试算通过率、坏账率、期望损失与利润。
-
-    Out-of-time rows of subjects that no training of the model has seen, scored by the version; amounts are expected over the
-    model's performance window. Options try other numbers than the file's without changing it.
-
-    \b
-    Examples:
-      gscene policy what-if models/decision/policies/enterprise_credit.yaml
-      gscene policy what-if my_policy.yaml --approve-from 600 --lgd 0.6 --html study.html
-    """
-    workplace, reporter = _opened(home, as_json)
-    changes = {"margin_rate": margin_rate, "lgd": lgd, "exposure_amt": exposure, "cost_amt": cost}
-    study, names = _study(workplace, file, [model_version], changes, (approve_from, decline_below), None)
-    _tell(reporter, study, names, page_file)
-
-
-@policy.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--challenger", required=True, help="Version of the model that would take over. 挑战者版本。")
-@click.option(
-    "--challenger-from",
-    type=_points,
-    help="Its cut-off; one that approves as many when left out. 挑战者通过分。",
-)
-@click.option("--champion", help="Version it is held against; the live one when left out. 冠军版本。")
-@_html
-@home_option("bank")
-@json_option
-def swap(
-    file: Path, challenger: str, challenger_from: int | None, champion: str | None, page_file: Path | None, home: Path,
-    as_json: bool,
-) -> None:  # fmt: skip
-    """The swap set: who a challenger lets in that the champion doesn't, who it puts out, and how they turned out.
-
-    换入换出分析：挑战者与冠军在相同通过率下的差异及其坏账率。
-
-    \b
-    Example:
-      gscene policy swap my_policy.yaml --challenger 2026-10 --html swap.html
-    """
-    workplace, reporter = _opened(home, as_json)
-    study, names = _study(workplace, file, [champion, challenger], {}, (None, None), challenger_from)
-    _tell(reporter, study, names, page_file)
-
-
 @policy.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @as_option(required=True)
@@ -207,9 +137,9 @@ def propose(file: Path, actor: str, reason: str, home: Path, as_json: bool) -> N
     from models.decision.policy import check_policy, load_decision_policy
     from models.decision.register import propose as keep
 
-    workplace, reporter = _opened(home, as_json)
+    workplace, reporter = opened(home, as_json)
     told = load_decision_policy(file)
-    check_policy(told, file, *_model(workplace, told.model))
+    check_policy(told, file, *model_of(workplace, told.model))
     with workplace.state.session() as session:
         keep(session, workplace.settings, workplace.clock, file, actor, reason)
     reporter.results({"proposed": told.name, "sha256": told.sha256})
@@ -237,7 +167,7 @@ def adopt(name: str, version: int, actor: str, reason: str, home: Path, as_json:
     """
     from models.decision.register import adopt as put_in_force
 
-    workplace, reporter = _opened(home, as_json)
+    workplace, reporter = opened(home, as_json)
     with workplace.state.session() as session:
         told = put_in_force(session, workplace.settings, workplace.clock, name, version, actor, reason)
     reporter.results({"adopted": told.name, "sha256": told.sha256, "from": str(told.effective_from)})
@@ -282,9 +212,9 @@ def apply(
     from models.explanation.reasons_file import read_question
     from models.monthly_scores import score_table
 
-    workplace, reporter = _opened(home, as_json)
+    workplace, reporter = opened(home, as_json)
     require_outside(out, home, (".csv",))
-    definition, feature_set = _model(workplace, model)
+    definition, feature_set = model_of(workplace, model)
     months = workplace.store.partitions(score_table(definition))
     if as_of is None and not months:
         raise GsceneError(f"there are no scores of {model} yet.", "Run gscene run first.")
@@ -304,101 +234,6 @@ def apply(
         {"file": str(out), "policy": told.name, "policy_sha256": told.sha256, "rows": len(decided.lines)}
     )
     reporter.result["counts"] = decided.counts
-    reporter.finish()
-
-
-def _opened(home: Path, as_json: bool) -> Any:
-    """The home and the reporter."""
-    from pipelines.workplace import Workplace
-
-    require_home(home)
-    reporter = Reporter(as_json)
-    return Workplace.open(home, SystemClock(), reporter), reporter
-
-
-def _model(workplace: Any, name: str) -> Any:
-    """A model's definition and feature set."""
-    plan = workplace.blueprint
-    if name not in plan.models:
-        raise GsceneError(f"there is no model {name}.", "gscene models list shows what there is.")
-    return plan.models[name], plan.feature_sets[plan.models[name].feature_set]
-
-
-def _study(
-    workplace: Any, file: Path, wanted: list[str | None], changes: dict[str, float | None],
-    cut_offs: tuple[int | None, int | None], challenger_from: int | None,
-) -> tuple[PolicyStudy, list[str]]:  # fmt: skip
-    """The study of a file on one version or two, and their names. Versions may be in any state: this is how one is judged."""
-    from models.bundle_trial import tried_bundle
-    from models.decision.judged_scores import judged_scores
-    from models.decision.policy import check_policy, load_decision_policy
-    from models.decision.study import study_policy, with_cut_offs, with_economics
-    from models.lifecycle import IN_FORCE, find_version, name_of
-
-    told = load_decision_policy(file)
-    definition, feature_set = _model(workplace, told.model)
-    check_policy(told, file, definition, feature_set)
-    try:
-        told = with_cut_offs(with_economics(told, **changes), *cut_offs)
-    except ValueError:
-        why = "these numbers make no policy: shares lie in 0 to 1, and --decline-below not above --approve-from."
-        raise click.UsageError(why) from None
-    with workplace.state.session() as session:
-        versions = [
-            find_version(session, told.model, each, *(IN_FORCE if each is None else ())) for each in wanted
-        ]
-    bundles = [tried_bundle(workplace.settings.home / each.bundle, each.bundle_sha256) for each in versions]
-    judged = judged_scores(
-        definition, feature_set, bundles, store=workplace.store, state=workplace.state,
-        entitlements=workplace.entitlements(definition.subject), threads=workplace.settings.threads,
-    )  # fmt: skip
-    return study_policy(told, judged, challenger_from), [name_of(each) for each in versions]
-
-
-def _tell(reporter: Reporter, study: PolicyStudy, names: list[str], page_file: Path | None) -> None:
-    """The study on a terminal, as JSON and as a page."""
-    from models.decision.page import CELLS, page
-
-    def share(part: float | None) -> str:
-        return "-" if part is None else f"{part:.2%}"
-
-    def rate(events: int, decided: int) -> str:
-        return share(events / decided if decided else None)
-
-    reporter.say(
-        f"{study.policy.name}, {' / '.join(names)}: {study.rows:,} rows of {', '.join(study.months)}"
-    )
-    if study.seen:
-        reporter.say(
-            "The model has learned from these rows: bad rates are too good. / 模型学习过这些行，坏账率偏乐观。"
-        )
-    rows: list[list[object]] = [
-        [str(outcome), count, share(count / max(1, study.rows)), rate(events, decided)]
-        for outcome, (count, decided, events) in study.outcomes.items()
-    ]
-    reporter.table("Outcomes / 结果", ["proposal", "rows", "share", "bad rate"], rows)
-    rows = [[v.rule, v.rows, v.approved_by_score, v.alone, rate(v.events, v.decided)] for v in study.vetoes]
-    reporter.table(
-        "Vetoes / 否决规则", ["rule", "rows", "approved by score", "no other rule", "bad rate"], rows
-    )
-    if study.swap is not None:
-        reporter.table(
-            f"Swap set / 换入换出: {study.swap.champion_from} / {study.swap.challenger_from}", ["", "rows", "bad", "bad rate"],
-            [[" / ".join(CELLS[c.name]), c.rows, c.events, share(c.bad_rate)] for c in study.swap.cells],
-        )  # fmt: skip
-    mark = {study.best.points: "best / 最优", study.policy.cut_offs.approve_from: "policy / 本策略"}
-    reporter.table(
-        "Cut-offs / 临界分", ["from points", "approved", "share", "bad rate", "mean PD", "expected loss", "expected profit", ""],
-        [
-            [c.points, c.approved, share(c.approve_rate), share(c.bad_rate), share(c.mean_pd), f"{c.expected_loss:,.0f}",
-             f"{c.expected_profit:,.0f}", mark.get(c.points, "")]
-            for c in study.table
-        ],
-    )  # fmt: skip
-    reporter.result |= study.plain() | {"versions": names}
-    if page_file is not None:
-        page_file.write_text(page(study, *names), encoding="utf-8")
-        reporter.results({"page": str(page_file)})
     reporter.finish()
 
 

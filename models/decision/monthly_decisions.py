@@ -70,7 +70,7 @@ def decide_applications(
     entitlements: Entitlements,
     on: date | None = None,
 ) -> Decided:
-    """Decisions for `tokens` (None: everybody with a score) from the scores of a month, by the policy in force `on` (None: today).
+    """Decisions for `tokens` (None: everybody with a score) from a month's scores, by the policy in force `on` (None: today).
 
     Refused where no policy is in force or its file isn't what was adopted, where the scores aren't those of the version that is
     signed, or where they or the features are stale. Subjects who may no longer be used have no score: they are referred.

@@ -1,6 +1,6 @@
 """The register of decision policies: proposed by one person, adopted by another, never edited, in force by date.
 
-A proposed file is kept byte for byte as `<home>/policies/<policy>/<version>.yaml`; the audit chain holds its hash, who proposed it
+A proposed file is kept byte for byte as `<home>/policies/<policy>/<version>.yaml`; the audit chain holds its hash, who proposed
 and who adopted it. Neither alone suffices: a file that isn't what the chain says, or is gone, is refused.
 """
 
@@ -120,7 +120,7 @@ def adopt(
         )
     if found.policy.effective_from < today(clock):
         raise GsceneError(
-            f"{found.policy.name} begins on {found.policy.effective_from}, which has passed: decisions made since stay as they were.",
+            f"{found.policy.name} begins on {found.policy.effective_from}, which has passed; what was decided stays.",
             "Propose a version that begins today or later.",
         )
     require_no_overlap(found.policy, [each.policy for each in every if each.adopted_on is not None])

@@ -30,8 +30,8 @@ class VetoCount:
 
 @dataclass(frozen=True)
 class PolicyStudy:
-    """What a policy does on `rows` rows. `outcomes`: outcome -> (rows, decided, events). `own` is the policy's cut-off, `best` the
-    most profitable one; both after vetoes. `cut_offs`: all 1,001."""
+    """What a policy does on `rows` rows. `outcomes`: outcome -> (rows, decided, events). `own` is the policy's cut-off, `best`
+    the most profitable one; both after vetoes. `cut_offs`: all 1,001."""
 
     policy: DecisionPolicy
     rows: int

@@ -48,8 +48,8 @@ def swap_set(
 ) -> SwapSet:
     """Integer points (n,) of both on the same rows, `target` as in a sample; `vetoed` rows are approved by neither.
 
-    Without `challenger_from` it is the cut-off at which the challenger approves as many as the champion, or the fewest more: swaps
-    then tell of the ranking, not of a laxer policy.
+    Without `challenger_from` it is the cut-off at which the challenger approves as many as the champion, or the fewest more: then
+    swaps tell of the ranking, not of a laxer policy.
     """
     free = np.ones(len(target), dtype=bool) if vetoed is None else ~vetoed
     by_champion = free & (champion >= champion_from)

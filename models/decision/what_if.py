@@ -1,7 +1,7 @@
 """What a cut-off would approve, cost and bring, from a histogram of points: any cut-off is then a sum, not another scoring.
 
 Expected profit of one approved account = exposure * (margin * (1 - PD) - LGD * PD) - cost; expected loss = exposure * LGD * PD
-(Basel Committee, An Explanatory Note on the Basel II IRB Risk Weight Functions, 2005, for EL = PD * LGD * EAD). Both are linear in
+(Basel Committee, An Explanatory Note on the Basel II IRB Risk Weight Functions, 2005: EL = PD * LGD * EAD). Both are linear in
 PD, so counts and sums of PD by bin give them exactly.
 """
 

@@ -132,3 +132,14 @@ def test_the_explanation_survives_json() -> None:
     record, _ = trained(CandidateKind.LIGHTGBM)
     assert record.explanation is not None
     assert Explanation.of_plain(json.loads(json.dumps(record.plain()["explanation"]))) == record.explanation
+
+
+def test_at_most_four_are_told_where_more_raise_the_pd() -> None:
+    """Every feature its own code, and a subject that is bad in all of them: the four largest contributions are told."""
+    model, reference = _model(CandidateKind.SCORECARD)
+    plan = ReasonPlan(tuple(f"CODE_{name.upper()}" for name in NAMES), ("",) * len(NAMES), {}, {})
+    row = np.array([[5.0, 6.0, 2.0, 500.0, 3.0, 0.0, 3.0, 0.0]])
+    shares = model.contributions(row, reference.vector(NAMES))[0]
+    assert (shares * 28.85 > 1.0).sum() > MOST
+    told = reasons_for(model, row, reference, plan)[0].reasons
+    assert [r.code for r in told] == [plan.code[place] for place in np.argsort(-shares)[:MOST]]
