@@ -54,6 +54,17 @@ def keep(session: Session, table: str, partition: str, told: Ineligible) -> None
         )
 
 
+def kept(session: Session, table: str, partition: str) -> Ineligible:
+    """What was kept of one made partition; `without_any` isn't kept and is 0 here."""
+    query = select(IneligibleCount).where(
+        IneligibleCount.table == table, IneligibleCount.partition == partition
+    )
+    found = Ineligible()
+    for row in session.scalars(query):
+        found.by_reason[Purpose(row.purpose), row.source, row.reason] = row.subjects
+    return found
+
+
 def told_of(session: Session, partition: str) -> list[IneligibleCount]:
     """What the stages of one month counted, in a fixed order."""
     key = (IneligibleCount.table, IneligibleCount.purpose, IneligibleCount.source, IneligibleCount.reason)

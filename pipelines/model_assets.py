@@ -117,6 +117,7 @@ def score_asset(definition: ModelDefinition, feature_set: FeatureSet) -> dg.Asse
                 entitlements=workplace.entitlements(definition.subject), scorer=workplace.scorer,
             )  # fmt: skip
             told = numbers({"subjects": scored.rows, "mean_pd": scored.mean_pd})
+            told["scored_again"] = scored.scored_again
             told |= ineligible(scored.ineligible)
             told |= table("grades", ["grade", "subjects"], list(scored.by_grade.items()))
             told |= bars(

@@ -323,7 +323,7 @@ def test_score_files_have_the_agreed_columns_and_everyone_once(province: Provinc
         file = province.workplace.settings.out / "scores" / name / f"{AS_OF}.csv"
         rows = rows_of(file)
         assert file.read_text(encoding="utf-8").splitlines()[0].replace('"', "") == (
-            "provider_code,subject_id,as_of,pd,grade"
+            "provider_code,subject_id,as_of,pd,points,grade,model_version,knowledge_cutoff"
         )
         kind = SubjectKind(name.split("_")[0])
         stored = province.workplace.store.read(f"scores/{kind}/{name}", [str(AS_OF)])
