@@ -16,6 +16,8 @@ from models.discrimination import Discrimination
 from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
 from models.scorecard import Scorecard
+from models.selection import Selection
+from models.tuning import Tuning
 from models.validation.finding import Finding
 from models.validation.summary import headline
 
@@ -77,6 +79,14 @@ class GradeRecord:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How features and parameters were chosen; None where the definition leaves nothing to choose."""
+
+    selection: Selection | None
+    tuning: Tuning | None
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """One complete training. `judged_on` names the performance entry that the choice and the grade table
     stand on.
@@ -98,6 +108,7 @@ class TrainingRecord:
     libraries: dict[str, str]
     #: What validation found; not part of the bundle, so that a changed limit doesn't make another model.
     findings: tuple[Finding, ...] = ()
+    search: Search | None = None
 
     @property
     def ships(self) -> CandidateKind:
@@ -149,4 +160,5 @@ class TrainingRecord:
             "lightgbm_settings": self.lightgbm_settings,
             "lightgbm_rounds": self.booster.rounds,
             "libraries": self.libraries,
+            "search": None if self.search is None else asdict(self.search),
         }
