@@ -93,6 +93,8 @@ def repeated_cross_validation(
                     signs,
                     threads=threads,
                     seed=definition.seed + repeat,
+                    subject_no=sample.subject_no[fit],
+                    as_of=sample.as_of[fit],
                 )
                 for kind, values in pair.log_odds(matrix[test], threads).items():
                     scores[kind][repeat, test] = values

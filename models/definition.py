@@ -100,6 +100,7 @@ class LightgbmParameters(Definition):
     bagging_freq: int = Field(default=0, ge=0)
     max_bin: int = Field(default=255, ge=2, le=1_024)
     extra_trees: bool = False
+    path_smooth: float = Field(default=0.0, ge=0.0)
 
 
 class ScorecardParameters(Definition):
@@ -114,6 +115,59 @@ class ScorecardParameters(Definition):
     min_iv: float = Field(default=0.02, ge=0.0)
     max_correlation: float = Field(default=0.7, gt=0.0, le=1.0)
     inverse_penalty: float = Field(default=1.0, gt=0.0)
+
+
+class SelectionParameters(Definition):
+    """Which features both candidates may use (`models.selection`), decided on the rows that each fit learns from.
+
+    `events_per_feature`: distinct subjects with the event for each feature. With fewer than `signs_below_events` of them only
+    features whose direction the catalogue declares are trusted.
+    """
+
+    max_p_value: float = Field(default=0.05, gt=0.0, le=1.0)
+    events_per_feature: float = Field(default=5.0, gt=0.0)
+    least_features: int = Field(default=4, ge=1)
+    max_features: int = Field(default=60, ge=1)
+    max_correlation: float = Field(default=0.8, gt=0.0, le=1.0)
+    signs_below_events: int = Field(default=0, ge=0)
+
+
+class SearchRange(Definition):
+    """Between which values a parameter is searched, both included; `log`: evenly by its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SearchRange:
+        if self.low >= self.high or (self.log and self.low <= 0.0):
+            raise ValueError("low must lie below high, and above 0 where log is true")
+        return self
+
+
+TunedParameter = Literal[
+    "learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "min_gain_to_split", "feature_fraction",
+    "bagging_fraction", "path_smooth",
+]  # fmt: skip
+#: Those of them that are whole numbers.
+WHOLE = frozenset({"num_leaves", "min_data_in_leaf"})
+
+
+class TuningParameters(Definition):
+    """How LightGBM's parameters are searched inside the training side (`models.tuning`); never on out-of-time rows.
+
+    With fewer than `small_events` distinct subjects with the event there are only `small_trials`: the difference between two
+    trials is then mostly luck. No time limit: it would make the result depend on the machine.
+    """
+
+    trials: int = Field(ge=2, le=500)
+    small_trials: int = Field(default=6, ge=2, le=500)
+    small_events: int = Field(default=200, ge=0)
+    timeout: None = None
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    folds: int = Field(default=3, ge=2, le=10)
+    space: dict[TunedParameter, SearchRange] = Field(min_length=1)
 
 
 class GradeParameters(Definition):
@@ -144,6 +198,8 @@ class ModelDefinition(Definition):
     split: Split
     lightgbm: LightgbmParameters
     scorecard: ScorecardParameters
+    selection: SelectionParameters | None = None
+    tuning: TuningParameters | None = None
     grades: GradeParameters = GradeParameters()
     challenge: ChallengeRule = ChallengeRule()
     central_tendency: float | None = Field(default=None, gt=0.0, lt=1.0)

@@ -77,24 +77,33 @@ def clustered_auc_interval(
     subject in three vintages its interval is up to sqrt(3) too narrow. With one row per cluster the two are the same but for
     that covariance, which is then none.
     """
-    is_event = target.astype(bool)
     of_events, of_others = placements(target, score)
     estimate = float(of_events.mean())
+    error = _clustered_error(target, of_events, of_others, cluster)
+    reach = _normal_quantile(confidence) * error
+    return AucEstimate(estimate, error, max(0.0, estimate - reach), min(1.0, estimate + reach), confidence)
+
+
+def _clustered_error(
+    target: np.ndarray, of_events: np.ndarray, of_others: np.ndarray, cluster: np.ndarray
+) -> float:
+    """Standard error of the mean of placements, or of their paired differences, summed per cluster; 1/2 for too few of them."""
+    is_event = target.astype(bool)
     _, place = np.unique(cluster, return_inverse=True)
     place = place.ravel()
     clusters = int(place.max()) + 1
     m = np.bincount(place[is_event], minlength=clusters)
     n = np.bincount(place[~is_event], minlength=clusters)
-    events = np.bincount(place[is_event], of_events, clusters) - m * estimate
-    others = np.bincount(place[~is_event], of_others, clusters) - n * estimate
+    if (m > 0).sum() < 2 or (n > 0).sum() < 2:
+        return 0.5
+    events = np.bincount(place[is_event], of_events, clusters) - m * float(of_events.mean())
+    others = np.bincount(place[~is_event], of_others, clusters) - n * float(of_others.mean())
     variance = (
         _corrected(int((m > 0).sum())) * float(events @ events) / m.sum() ** 2
         + _corrected(int((n > 0).sum())) * float(others @ others) / n.sum() ** 2
         + 2.0 * _corrected(clusters) * float(events @ others) / (m.sum() * n.sum())
     )
-    error = float(np.sqrt(max(variance, 0.0))) if (m > 0).sum() > 1 and (n > 0).sum() > 1 else 0.5
-    reach = _normal_quantile(confidence) * error
-    return AucEstimate(estimate, error, max(0.0, estimate - reach), min(1.0, estimate + reach), confidence)
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def _corrected(clusters: int) -> float:
@@ -102,15 +111,25 @@ def _corrected(clusters: int) -> float:
 
 
 def auc_difference(
-    target: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
+    target: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    confidence: float = 0.95,
+    cluster: np.ndarray | None = None,
 ) -> AucDifference:
     """Paired difference of two AUCs on the same rows with DeLong's interval, which knows that the scores are
     correlated.
+
+    With a `cluster` (n,) per row, such as its subject, the variance is Obuchowski's (1997, eq. 8-10): differences of placements
+    are summed per cluster first, as several vintages of one subject are no independent rows.
     """
     events_a, others_a = placements(target, first)
     events_b, others_b = placements(target, second)
     estimate = float(events_a.mean() - events_b.mean())
-    error = float(np.sqrt(_variance(events_a - events_b) + _variance(others_a - others_b)))
+    if cluster is not None:
+        error = _clustered_error(target, events_a - events_b, others_a - others_b, cluster)
+    else:
+        error = float(np.sqrt(_variance(events_a - events_b) + _variance(others_a - others_b)))
     reach = _normal_quantile(confidence) * error
     return AucDifference(estimate, error, estimate - reach, estimate + reach, confidence)
 
@@ -132,12 +151,21 @@ def roc_points(target: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.nd
     return false_rate, true_rate
 
 
-def discrimination(target: np.ndarray, score: np.ndarray, confidence: float = 0.95) -> Discrimination | None:
-    """Every measure at once; None where only one class is there, as nothing can then be measured."""
+def discrimination(
+    target: np.ndarray, score: np.ndarray, confidence: float = 0.95, cluster: np.ndarray | None = None
+) -> Discrimination | None:
+    """Every measure at once; None where only one class is there, as nothing can then be measured.
+
+    With `cluster` (n,) the interval is that of `clustered_auc_interval`.
+    """
     events = int(target.sum())
     if events == 0 or events == len(target):
         return None
-    estimate = auc_interval(target, score, confidence)
+    estimate = (
+        auc_interval(target, score, confidence)
+        if cluster is None
+        else clustered_auc_interval(target, score, cluster, confidence)
+    )
     # Stable order, so that ties at the tenth of the rows are cut the same way each time.
     top = np.argsort(-score, kind="stable")[: max(1, len(score) // 10)]
     return Discrimination(

@@ -14,7 +14,7 @@ from models.calibration import fit_calibration
 from models.candidates import CandidateKind, FittedPair, fit_pair
 from models.choice import choose
 from models.cross_validation import Spread, repeated_cross_validation
-from models.definition import ModelDefinition, TimeSplit
+from models.definition import LightgbmParameters, ModelDefinition, TimeSplit
 from models.discrimination import AucDifference, Discrimination, auc_difference, discrimination
 from models.grades import grade_scale
 from models.judged_tables import grade_table, roc_vertices, score_bands
@@ -22,10 +22,11 @@ from models.lightgbm_model import booster_settings
 from models.points import points_of
 from models.sample import Sample, split_by_time, subject_share
 from models.scorecard import bin_features
-from models.training_record import CandidateRecord, FeatureRecord, TrainingInputs, TrainingRecord
+from models.training_record import CandidateRecord, FeatureRecord, Search, TrainingInputs, TrainingRecord
+from models.tuning import Tuning, tune
 from models.vintages import VintagePlan
 
-_LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy", "pandas")
+_LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "scipy", "pandas", "optuna")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class _Evidence:
     difference: AucDifference | None
     method: str
     steps: dict[str, int]
+    #: The parameters that LightGBM was trained with, and the search that found them.
+    parameters: LightgbmParameters
+    tuning: Tuning | None = None
 
 
 def train(
@@ -131,9 +135,10 @@ def train_judged(
         steps=sample.steps | evidence.steps,
         lightgbm_settings={
             key: value
-            for key, value in booster_settings(definition.lightgbm, [], 0, definition.seed).items()
+            for key, value in booster_settings(evidence.parameters, [], 0, definition.seed).items()
             if key not in ("num_threads", "monotone_constraints")
         },
+        search=Search(evidence.pair.selection, evidence.tuning),
         libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
     )
     development, raw = evidence.development or (None, {})
@@ -155,8 +160,12 @@ def _by_time(
     training, later = sides.training, sides.out_of_time
     _enough(definition, training)
     matrix, target, decided = training.matrix, training.target, training.decided
+    tuning = tune(definition, training, signs, threads=threads, progress=progress)
+    if tuning is not None:
+        definition = definition.model_copy(update={"lightgbm": tuning.parameters(definition.lightgbm)})
     fold = (subject_share(training.subject_no, definition.name + "/folds") * split.folds).astype(int)
-    # Early stopping looks at the last third of the vintages, of subjects that this fold doesn't train on.
+    # Early stopping looks at the last third of the vintages, of a fold of the subjects that it learns from: never at those that
+    # the fold is judged and calibrated on.
     late = training.as_of >= str(plan.training[len(plan.training) * 2 // 3])
     unseen = {kind: np.full(len(training), np.nan) for kind in CandidateKind}
     rounds: list[int] = []
@@ -165,7 +174,7 @@ def _by_time(
     with progress.stage("folds and final fit", folds + 1) as stage:
         for number in range(folds):
             fit, test = decided & (fold != number), fold == number
-            watch = decided & test & late
+            watch = late & (fold == (number + 1) % split.folds)
             if not _both(target[fit]) or not test.any():
                 continue
             pair = fit_pair(
@@ -176,7 +185,9 @@ def _by_time(
                 signs,
                 threads=threads,
                 seed=definition.seed,
-                validation=(matrix[watch], target[watch]) if watch.any() else None,
+                watch=watch[fit] if _both(target[fit & watch]) and _both(target[fit & ~watch]) else None,
+                subject_no=training.subject_no[fit],
+                as_of=training.as_of[fit],
             )
             rounds.append(pair.booster.rounds)
             for kind, values in pair.log_odds(matrix[test], threads).items():
@@ -191,6 +202,8 @@ def _by_time(
             threads=threads,
             seed=definition.seed,
             rounds=int(np.median(rounds)) if rounds else None,
+            subject_no=training.subject_no[decided],
+            as_of=training.as_of[decided],
         )
         stage.advance()
     scored = ~np.isnan(unseen[CandidateKind.SCORECARD])
@@ -204,6 +217,7 @@ def _by_time(
         judged[CandidateKind.LIGHTGBM][clear],
         judged[CandidateKind.SCORECARD][clear],
         definition.challenge.confidence,
+        later.subject_no[clear],
     )if comparable else None  # fmt: skip
     known = scored & decided
     return _Evidence(
@@ -219,8 +233,12 @@ def _by_time(
         development=(training.take(known), {kind: values[known] for kind, values in unseen.items()}),
         performance={
             kind: {
-                "out_of_fold": discrimination(target[known], unseen[kind][known]),
-                "out_of_time": discrimination(later.target[clear], judged[kind][clear])
+                "out_of_fold": discrimination(
+                    target[known], unseen[kind][known], cluster=training.subject_no[known]
+                ),
+                "out_of_time": discrimination(
+                    later.target[clear], judged[kind][clear], cluster=later.subject_no[clear]
+                )
                 if comparable
                 else None,
             }
@@ -228,8 +246,10 @@ def _by_time(
         },
         spread={},
         difference=difference,
-        method="paired DeLong difference on out-of-time rows of held-out subjects",
+        method="paired DeLong difference, clustered by subject, on out-of-time rows of held-out subjects",
         steps={f"split: {step}": count for step, count in sides.steps.items()},
+        parameters=definition.lightgbm,
+        tuning=tuning,
     )
 
 
@@ -249,6 +269,8 @@ def _by_repeats(
             signs,
             threads=threads,
             seed=definition.seed,
+            subject_no=sample.subject_no[decided],
+            as_of=sample.as_of[decided],
         )
         stage.advance()
     repeats = len(validation.aucs[CandidateKind.SCORECARD])
@@ -272,6 +294,7 @@ def _by_repeats(
         difference=validation.difference(definition.challenge.confidence),
         method="corrected resampled t interval over the folds of repeated cross-validation",
         steps={"split: folds": validation.folds, "split: repeats": repeats},
+        parameters=definition.lightgbm,
     )
 
 

@@ -18,6 +18,8 @@ from models.grades import GradeScale
 from models.lightgbm_model import FittedBooster
 from models.sampling.sample_report import SampleReport
 from models.scorecard import Scorecard
+from models.selection import Selection
+from models.tuning import Tuning
 from models.validation.finding import Finding
 from models.validation.summary import headline
 
@@ -79,6 +81,14 @@ class GradeRecord:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How features and parameters were chosen; None where the definition leaves nothing to choose."""
+
+    selection: Selection | None
+    tuning: Tuning | None
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """One complete training. `judged_on` names the performance entry that the choice and the grade table
     stand on.
@@ -104,6 +114,7 @@ class TrainingRecord:
     sample: SampleReport | None = None
     #: What drives the scores, and the reference that reasons are told against.
     explanation: Explanation | None = None
+    search: Search | None = None
 
     @property
     def ships(self) -> CandidateKind:
@@ -157,4 +168,5 @@ class TrainingRecord:
             "libraries": self.libraries,
             "sample": None if self.sample is None else self.sample.plain(),
             **({} if self.explanation is None else {"explanation": self.explanation.plain()}),
+            "search": None if self.search is None else asdict(self.search),
         }

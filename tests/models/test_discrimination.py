@@ -79,3 +79,20 @@ def test_the_roc_curve_holds_the_auc() -> None:
     false_rate, true_rate = roc_points(target, score)
     assert (false_rate[0], true_rate[0], false_rate[-1], true_rate[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(true_rate, false_rate) == pytest.approx(auc(target, score))
+
+
+def test_a_difference_of_repeated_rows_is_no_surer_than_of_one_each() -> None:
+    """Three vintages with the same rows say no more than one; DeLong's own interval would shrink by sqrt(3)."""
+    draw = np.random.default_rng(5)
+    target = (draw.random(300) < 0.2).astype(np.int8)
+    first, second = target + draw.normal(size=300), target * 0.7 + draw.normal(size=300)
+    once = auc_difference(target, first, second, cluster=np.arange(300))
+    thrice = auc_difference(
+        *(np.tile(x, 3) for x in (target, first, second)), cluster=np.tile(np.arange(300), 3)
+    )
+    naive = auc_difference(*(np.tile(x, 3) for x in (target, first, second)))
+    plain = auc_difference(target, first, second)
+    assert thrice.difference == pytest.approx(once.difference)
+    assert thrice.standard_error == pytest.approx(once.standard_error, rel=1e-9)
+    assert once.standard_error == pytest.approx(plain.standard_error, rel=1e-9)
+    assert naive.standard_error < 0.6 * thrice.standard_error
