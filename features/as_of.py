@@ -214,7 +214,8 @@ def _features(
                 windows = [side[len(side) - feature.months_back :] for side in sides]
                 kernel = KERNELS_OF_TWO if len(keys) == 2 else KERNELS
                 values = kernel[feature.formula](*windows)
-                np.multiply(values[: stop - start], feature.scale, out=columns[place, start:stop])
+                scale = feature.scale_at(as_of, cutoff)
+                np.multiply(values[: stop - start], scale, out=columns[place, start:stop])
     told_of = chunk.told_of(as_of.plus(1 - feature_set.months_back), as_of, cutoff)
     subjects = slice(chunk.low, chunk.high)
     known = entitled_rows(told_of, subjects, consents, ineligible)

@@ -33,7 +33,8 @@ from features.feature_store import (
     write_chunks,
 )
 
-#: Months in one pass. Each keeps what every subject's consents allow in memory, 90 MB at 1.8 million subjects, and its chunks on disk.
+#: Months in one pass. Each keeps in memory what every subject's consents allow, 90 MB at 1.8 million subjects, and its chunks on
+#: disk.
 PANEL_MONTHS = 6
 
 
