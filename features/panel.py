@@ -8,7 +8,7 @@ without a name, which are gone with the process, however it ends.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -74,7 +74,7 @@ def _compute(
     asked: dict[Month, AskedMonth],
     cutoff_days: int,
     engine: LocalEngine,
-    spools: dict[Month, IO[bytes]],
+    spools: Mapping[Month, IO[bytes]],
     progress: Progress,
 ) -> None:
     """One pass over the facts: the chunks of each month into its file."""
