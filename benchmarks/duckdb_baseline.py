@@ -177,5 +177,6 @@ def _feature(f: Feature) -> str:
         "share_of": f"{total} / nullif(sum({f.over}) {inside}, 0)",
     }
     # Amounts are decimal yuan here, fen in our facts: the scale that turns fen into yuan has nothing to do.
-    figure = "" if f.per is None else f" / {load_parameters()[f.per].value}"
+    # Figures change by the as-of month; the baseline is asked for one, and the first is the one that holds.
+    figure = "" if f.per is None else f" / {load_parameters()[f.per].values[0].value}"
     return spelled[f.formula] + figure

@@ -240,13 +240,19 @@ def _features(
     seen = [
         {name: chunk.seen(name, cutoff, facts[name].absent == "zero") for name in facts} for cutoff in cutoffs
     ]
+    scales = np.array(
+        [
+            [feature.scale_at(month, cutoff) for feature in plan.feature_set.features]
+            for month, cutoff in zip(plan.as_of, cutoffs, strict=True)
+        ]
+    )
     longest = [plan.window(month, plan.feature_set.months_back) for month in plan.as_of]
     told_of = [chunk.told_of(window, cutoff) for window, cutoff in zip(longest, cutoffs, strict=True)]
     subjects = chunk.high - chunk.low
     for low in range(0, subjects, plan.span):
         high = min(low + plan.span, subjects)
         for start in range(low, high, TILE):
-            _fill_tile(plan, start // TILE, seen, slice(start - low, min(start + TILE, high) - low))
+            _fill_tile(plan, start // TILE, seen, scales, slice(start - low, min(start + TILE, high) - low))
         for place, month in enumerate(plan.as_of):
             told = {name: of[low:high] for name, of in told_of[place].items()}
             columns = plan.columns[place, :, : high - low]
@@ -255,9 +261,13 @@ def _features(
 
 
 def _fill_tile(
-    plan: Plan, tile: int, seen: Sequence[Mapping[str, Sequence[_SeenMonth | None]]], subjects: slice
+    plan: Plan,
+    tile: int,
+    seen: Sequence[Mapping[str, Sequence[_SeenMonth | None]]],
+    scales: np.ndarray,
+    subjects: slice,
 ) -> None:
-    """Work out every feature of one tile at every as-of month into the plan's columns `subjects`."""
+    """Work out every feature of one tile at every as-of month into the plan's columns `subjects`; `scales` (as_of, features)."""
     from features.window_kernels import KERNELS
     from features.window_kernels_of_two import KERNELS_OF_TWO
 
@@ -272,7 +282,7 @@ def _fill_tile(
                 feature = plan.feature_set.features[place]
                 window = plan.window(month, feature.months_back)
                 values = kernels[feature.formula](*(side.rows[window] for side in sides))
-                np.multiply(values[:width], feature.scale, out=plan.columns[at, place, subjects])
+                np.multiply(values[:width], scales[at, place], out=plan.columns[at, place, subjects])
 
 
 def _table(

@@ -10,11 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from core.definition_file import CODE, Bilingual, line_of, load_definition
 from core.errors import Refusal
+from core.months import CHINA_AHEAD_US, Month
 from core.purpose import Purpose
 from core.subject import SubjectKind
 from core.table_schema import TableSchema
@@ -42,7 +47,8 @@ PROTECTED = (
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature, windows written out. `scale` turns fen into yuan where the measure is an amount; `entry` is what was written
+    """One feature, windows written out. `scale` turns fen into yuan where the measure is an amount, `per` names a figure that it
+    is divided by as of each month (`scale_at`); `entry` is what was written
     down, `section` the heading of its file."""
 
     name: str
@@ -71,6 +77,15 @@ class Feature:
         """The one or two (facts, measure) that it looks at."""
         own = (self.facts, self.measure)
         return (own,) if self.over is None else (own, (self.over_facts, self.over))
+
+    def scale_at(self, as_of: Month, known: np.datetime64) -> float:
+        """`scale`, divided by the figure that the feature is held against as it holds in the as-of month and was public at the
+        moment `known` (UTC); NaN where none was."""
+        if self.per is None:
+            return self.scale
+        day = (known + np.timedelta64(CHINA_AHEAD_US, "us")).astype("datetime64[D]").astype(date)
+        figure = load_parameters()[self.per].value_at(as_of, day)
+        return self.scale / figure if figure is not None else float("nan")
 
     @property
     def months_back(self) -> int:
@@ -130,8 +145,8 @@ class FeatureSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything that decides a value: features and fact definitions."""
-        body = {
+        """Hash of everything that decides a value: features, fact definitions and figures that features are held against."""
+        body: dict[str, Any] = {
             "features": [
                 [
                     f.name,
@@ -149,6 +164,11 @@ class FeatureSet:
                 name: definition.model_dump(mode="json") for name, definition in sorted(self.facts.items())
             },
         }
+        held_against = sorted({f.per for f in self.features if f.per is not None})
+        if held_against:
+            figures = load_parameters()
+            body["figures"] = {name: figures[name].model_dump(mode="json") for name in held_against}
+            body["per"] = {f.name: f.per for f in self.features if f.per is not None}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -330,12 +350,9 @@ def _expand(
 
 
 def _scale(entry: FeatureEntry, money: list[bool]) -> float:
-    """Facts keep amounts in fen, features give yuan: 0.01 for an amount (divided by what it is held against), 100 for something
-    per amount, else 1."""
+    """Facts keep amounts in fen, features give yuan: 0.01 for an amount, 100 for something per amount, else 1."""
     if entry.formula in DIMENSIONLESS:
         return 1.0
-    if entry.per is not None:
-        return 0.01 / load_parameters()[entry.per].value
     if entry.formula == "share_of":
         return (0.01 if money[0] else 1.0) / (0.01 if money[1] else 1.0)
     return 0.01 if money[0] else 1.0

@@ -19,11 +19,12 @@ from core.table_schema import TableSchema
 from core.table_store import TableStore
 from expectations.receipts import require_receipts
 from features.fact_definition import FactDefinition
-from features.fold import RULES, coded_columns, fold_month
+from features.fold import RULES, coded_columns, fact_schema, fold_month
 from features.linked_facts import LinkedFacts
 from features.linked_fold import Numbering, fold_linked
 from features.look_back import fold_looking_back
-from sources.versions import Resolver, accepted_by_period, resolver
+from features.monthly_facts import MonthlyFacts, delivered_since
+from sources.versions import Resolver, accepted_by_period, ledger_deliveries, resolver
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,28 @@ def fold_partition(
     """Fold one raw month into its facts; GateRefused where no passing receipt vouches for the raw months that they need, as they
     are now.
 
-    A month without any delivery gives no facts. Folding the same rows again changes nothing. Linked facts (`schema` is then of
-    no use) are joined from facts, which must be in step themselves.
+    A month without any accepted delivery gives no facts, one with empty deliveries alone gives facts of nobody, which say since
+    when it counts as delivered (not those that look back: see `features.look_back`). Folding the same rows again changes nothing.
+    Linked facts (`schema` is then of no use) are joined from facts, which must be in step themselves.
     """
     if isinstance(definition, LinkedFacts):
         return _link_partition(store, state, clock, definition, month)
     period = str(month)
-    if period not in store.partitions(definition.raw_table):
-        return Folded(0, 0, 0)
     inputs = raw_months(store, definition, month)
+    accepted = accepted_by_period(state, definition.raw_table)
+    if not _delivered(store, definition, month, accepted):
+        return Folded(0, 0, 0)
     require_receipts(state, store, definition.raw_table, [str(each) for each in inputs])
     if definition.look_back:
         months = {each: _raw_month(store, state, definition, schema, each) for each in inputs}
         facts = fold_looking_back(months, month, definition, schema)
     else:
-        raw, resolve = _raw_month(store, state, definition, schema, month)
-        facts = fold_month(raw, definition, schema, resolve, month)
+        facts = fact_schema(definition).empty_table()
+        if inputs:
+            raw, resolve = _raw_month(store, state, definition, schema, month)
+            facts = fold_month(raw, definition, schema, resolve, month)
+        known = ledger_deliveries(state, definition.raw_table, period).values()
+        facts = delivered_since(facts, min(entry.received_at for entry in known if entry.accepted))
     store.replace(definition.fact_table, period, facts)
     record_derivation(
         state,
@@ -69,9 +76,17 @@ def fold_partition(
         clock,
         (definition.fact_table, period),
         [(definition.raw_table, str(each)) for each in inputs],
-        recipe_hash(definition, accepted_by_period(state, definition.raw_table), inputs),
+        recipe_hash(definition, accepted, inputs or [month]),
     )
     return _counted(facts)
+
+
+def _delivered(
+    store: TableStore, definition: FactDefinition, month: Month, accepted: Mapping[str, list[int]]
+) -> bool:
+    """Whether a month has facts: rows, or where they don't look back an accepted delivery without any."""
+    there = str(month) in store.partitions(definition.raw_table)
+    return there or (not definition.look_back and bool(accepted.get(str(month))))
 
 
 def _link_partition(
@@ -95,8 +110,14 @@ def _link_partition(
         for table, period in inputs
         if table == definition.other.fact_table
     }
+    since = {
+        age: MonthlyFacts(store, definition.other.fact_table, [month.plus(-age)]).first_known(
+            month.plus(-age)
+        )
+        for age in other
+    }
     pseudonyms = SubjectRegistry(store, definition.through.subject).pseudonyms()
-    facts = fold_linked(link, other, Numbering.of(pseudonyms), definition)
+    facts = fold_linked(link, other, Numbering.of(pseudonyms), definition, since)
     store.replace(definition.fact_table, str(month), facts)
     made = (definition.fact_table, str(month))
     record_derivation(state, store, clock, made, inputs, recipe_hash(definition, {}, []))
@@ -142,7 +163,7 @@ def require_in_step(
         return made
     inputs = raw_months(store, definition, month)
     raw = [(definition.raw_table, str(each)) for each in inputs]
-    require_fresh(state, store, made, raw, recipe_hash(definition, accepted, inputs))
+    require_fresh(state, store, made, raw, recipe_hash(definition, accepted, inputs or [month]))
     return made
 
 
@@ -155,12 +176,20 @@ def months_in_step(
         accepted, periods = {}, store.partitions(definition.link.fact_table)
     else:
         accepted = accepted_by_period(state, definition.raw_table)
-        periods = store.partitions(definition.raw_table)
+        periods = delivered_periods(store, definition, accepted)
     return [
         require_in_step(store, state, definition, Month.parse(period), accepted)
         for period in periods
         if first <= Month.parse(period) <= last
     ]
+
+
+def delivered_periods(
+    store: TableStore, definition: FactDefinition, accepted: Mapping[str, list[int]]
+) -> list[str]:
+    """Months that facts have to be folded for, ascending: those with rows, and those with empty deliveries alone."""
+    empty = [] if definition.look_back else [period for period, numbers in accepted.items() if numbers]
+    return sorted({*store.partitions(definition.raw_table), *empty})
 
 
 def stale_months(store: TableStore, state: StateDatabase, definition: LinkedFacts) -> list[Month]:

@@ -49,14 +49,19 @@ class Numbering:
 
 
 def fold_linked(
-    link: pa.Table, other: Mapping[int, pa.Table], numbering: Numbering, definition: LinkedFacts
+    link: pa.Table,
+    other: Mapping[int, pa.Table],
+    numbering: Numbering,
+    definition: LinkedFacts,
+    since: Mapping[int, np.datetime64] | None = None,
 ) -> pa.Table:
     """Linked facts of one month in the order of `features.fold.fold_month`.
 
     `link`: facts of the month that name the other; `other`: the other's facts by how many months before the month they are, where
-    there are any.
+    there are any; `since`: when each of these was first delivered, where that isn't its first row's moment.
     """
     state = _State(link, other, numbering, definition)
+    state.since |= since or {}
     blocks = []
     for at in state.moments():
         changed = state.move_to(at)
@@ -98,11 +103,13 @@ class _State:
         self.measures = {age: self._measures(table) for age, table in self.other.items()}
         self.link_moments = _Moments(link)
         self.other_moments = {age: _Moments(table) for age, table in self.other.items()}
+        self.since = {age: each.at[0] for age, each in self.other_moments.items() if len(each.at)}
 
     def moments(self) -> np.ndarray:
         """When anything became known, ascending."""
+        every = [each.at for each in (self.link_moments, *self.other_moments.values())]
         return np.unique(
-            np.concatenate([each.at for each in (self.link_moments, *self.other_moments.values())])
+            np.concatenate([*every, np.array(list(self.since.values()), dtype="datetime64[us]")])
         )
 
     def move_to(self, at: np.datetime64) -> np.ndarray:
@@ -118,17 +125,15 @@ class _State:
         return np.flatnonzero(new | ~same.all(axis=1))
 
     def _learn_others(self, at: np.datetime64) -> None:
+        zero = self.definition.other.absent == "zero"
         for age, moments in self.other_moments.items():
-            rows = moments.rows(at)
-            if not len(rows):
-                continue
-            if not self.told[age] and self.definition.other.absent == "zero":
+            if zero and not self.told[age] and age in self.since and self.since[age] <= at:
                 self.values[age][:] = 0.0
-            self.told[age] = True
+                self.told[age] = True
+            rows = moments.rows(at)
             numbers = self.other[age].column("subject_no").to_numpy()[rows]
             told = self.measures[age][rows]
-            if self.definition.other.absent == "zero":
-                told = np.where(np.isnan(told), 0.0, told)
+            told = np.where(np.isnan(told), 0.0, told) if zero else told
             inside = numbers < self.size - 1
             self.values[age][numbers[inside]] = told[inside]
 

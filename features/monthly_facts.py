@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.months import Month
@@ -67,6 +68,18 @@ def moment(at: datetime) -> np.datetime64:
     return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
 
 
+#: Key in a file's footer: when the first delivery of the month came, where that was before its first row, or no row came at all.
+_DELIVERED = b"delivered"
+
+
+def delivered_since(facts: pa.Table, at: datetime) -> pa.Table:
+    """Facts of a month whose first accepted delivery came at `at` (aware); only a delivery without rows makes a difference."""
+    first = pc.min(facts.column("known_at")).as_py() if facts.num_rows else None
+    if first is not None and first <= at:
+        return facts
+    return facts.replace_schema_metadata({_DELIVERED: str(moment(at)).encode()})
+
+
 class _MonthFile:
     """One file of a month, and what its footer says of each row group."""
 
@@ -79,7 +92,11 @@ class _MonthFile:
         self.groups = np.flatnonzero([group.num_rows > 0 for group in groups])
         self.lowest = np.array([stats.min for stats in subjects], dtype=np.int64)
         self.highest = np.array([stats.max for stats in subjects], dtype=np.int64)
-        self.first_known = min((moment(group.column(1).statistics.min) for group in filled), default=_NEVER)
+        known = [moment(group.column(1).statistics.min) for group in filled]
+        told = (self.file.metadata.metadata or {}).get(_DELIVERED)
+        self.first_known = min(
+            [*known, *([np.datetime64(told.decode(), "us")] if told is not None else [])], default=_NEVER
+        )
 
     def read(self, low: int, high: int, columns: Sequence[str]) -> pa.Table | None:
         """Row groups that may hold subjects low <= subject_no < high."""

@@ -8,7 +8,7 @@ without a name, which are gone with the process, however it ends.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -33,7 +33,8 @@ from features.feature_store import (
     write_chunks,
 )
 
-#: Months in one pass. Each keeps what every subject's consents allow in memory, 90 MB at 1.8 million subjects, and its chunks on disk.
+#: Months in one pass. Each keeps in memory what every subject's consents allow, 90 MB at 1.8 million subjects, and its chunks on
+#: disk.
 PANEL_MONTHS = 6
 
 
@@ -73,7 +74,7 @@ def _compute(
     asked: dict[Month, AskedMonth],
     cutoff_days: int,
     engine: LocalEngine,
-    spools: dict[Month, IO[bytes]],
+    spools: Mapping[Month, IO[bytes]],
     progress: Progress,
 ) -> None:
     """One pass over the facts: the chunks of each month into its file."""

@@ -67,7 +67,7 @@ def spark_features(
     )
     return arrays.selectExpr(
         "subject_no",
-        *(_feature(feature) for feature in feature_set.features),
+        *(_feature(feature, as_of, cutoff_days) for feature in feature_set.features),
         *(f"`{told_column(name)}`" for name in sources),
     )
 
@@ -168,10 +168,13 @@ def _delivered_ages(
     ]
 
 
-def _feature(feature: Feature) -> str:
+def _feature(feature: Feature, as_of: Month, cutoff_days: int) -> str:
     """SQL of one feature: NaN = missing."""
     windows = [
         f"slice({_name(*key)}, -{feature.months_back}, {feature.months_back})" for key in feature.sides
     ]
     value = expression(feature.formula, windows, feature.months_back)
-    return f"coalesce(({value}) * {feature.scale!r}D, double('NaN')) AS {feature.name}"
+    scale = feature.scale_at(as_of, moment(knowledge_cutoff(as_of, cutoff_days)))
+    # No figure was public yet: missing, as one engine says NaN and the other would have to spell it.
+    scaled = f"({value}) * {scale!r}D" if scale == scale else "CAST(NULL AS DOUBLE)"
+    return f"coalesce({scaled}, double('NaN')) AS {feature.name}"

@@ -15,7 +15,7 @@ from core.months import Month, require_past
 from core.subject import TableOwner
 from expectations.receipts import require_receipt
 from features.fact_definition import FactDefinition
-from features.fact_store import require_in_step, stale_months
+from features.fact_store import months_in_step, stale_months
 from features.feature_store import outdated_months
 from features.linked_facts import LinkedFacts
 from models.definition import ModelDefinition
@@ -85,17 +85,19 @@ def _unfinished(workplace: Workplace) -> dict[tuple[TableOwner, str], list[Month
             table, facts = contract.raw_table(kind), _facts_of(workplace, kind, contract.table)
             accepted = accepted_by_period(workplace.state, table) if facts else {}
             rows = accepted_rows(workplace.state, kind, contract.table)
-            for period in workplace.store.partitions(table):
+            with_rows = set(workplace.store.partitions(table))
+            for period in sorted({*with_rows, *(each for each, numbers in accepted.items() if numbers)}):
+                month = Month.parse(period)
                 try:
-                    require_receipt(workplace.state, workplace.store, table, period)
+                    if period in with_rows:
+                        require_receipt(workplace.state, workplace.store, table, period)
                     for definition in facts:
-                        month = Month.parse(period)
-                        require_in_step(workplace.store, workplace.state, definition, month, accepted)
+                        months_in_step(workplace.store, workplace.state, definition, month, month)
                 except GateRefused:
                     # Rows that no delivery brought are not ours to bless: the gate stays shut until they are gone.
-                    if workplace.store.rows(table, period) != rows.get(period, 0):
+                    if period in with_rows and workplace.store.rows(table, period) != rows.get(period, 0):
                         continue
-                    found.setdefault((kind, contract.table), set()).add(Month.parse(period))
+                    found.setdefault((kind, contract.table), set()).add(month)
     return {key: sorted(months) for key, months in sorted(found.items())}
 
 

@@ -42,7 +42,8 @@ class Feed:
     """One (subject, table) feed; `key` is the header of the subject's pseudonym.
 
     `platform` says who sends it, `twin` which city feed tells the same truth; `key_version` whose key made its pseudonyms.
-    `test_flag` is the header of the column that marks test rows.
+    `test_flag` is the header of the column that marks test rows. `sent_in`: months of the year in which anything is sent (none
+    given: all).
     """
 
     adapter: str
@@ -58,6 +59,7 @@ class Feed:
     key_version: int = 1
     test_flag: str = "env_flag"
     bom: bool = False
+    sent_in: tuple[int, ...] = ()
 
     @property
     def headers(self) -> tuple[str, ...]:

@@ -227,6 +227,8 @@ PAYMENTS: tuple[Feed, ...] = (
             Field("jfsj", "moment", "paid_at", "%Y-%m-%d %H:%M:%S"),
             Field("fqbz", "code", "instalment", codes=YES_NO),
         ),
+        # Schools are paid by the term; in between nothing is sent.
+        sent_in=(3, 9),
     ),
     Feed(
         "sim_city_vehicle", "sim_city_traffic", RESIDENT, "veh_registration", "syrdh",

@@ -115,7 +115,7 @@ def util_payment(world: World, row: int, month: Month, rng: np.random.Generator)
     now = (paid != NO_DAY) & (paid <= last)
     pieces = [
         _receipts(
-            who[now], billed["bill_no"].filter(pa.array(now)), paid[now], np.asarray(billed["bill"])[now]
+            who[now], pc.filter(billed["bill_no"], pa.array(now)), paid[now], np.asarray(billed["bill"])[now]
         )
     ]
     for back in range(1, CYCLES):

@@ -135,7 +135,12 @@ def simulate(
         f for f in feeds_of(settings) if settings.only_tables is None or f.table in settings.only_tables
     ]
     feeds = {
-        month: [f for f in wanted if settings.sends(f.platform, month)] for month in settings.delivered()
+        month: [
+            f
+            for f in wanted
+            if settings.sends(f.platform, month) and (not f.sent_in or month.month in f.sent_in)
+        ]
+        for month in settings.delivered()
     }
     arrivals: list[Arrival] = []
     rows: dict[str, int] = {}

@@ -386,7 +386,10 @@ def test_an_amount_is_held_against_a_figure(tmp_path: Path) -> None:
         "formula": "mean",
         "per": "provincial_average_wage",
     }
-    assert load(tmp_path, entry).features[0].scale == pytest.approx(0.01 / 7_000)
+    feature = load(tmp_path, entry).features[0]
+    assert feature.scale_at(Month(2026, 8), np.datetime64("2026-09-05")) == pytest.approx(0.01 / 7_000)
+    # Before the first figure of the file.
+    assert np.isnan(feature.scale_at(Month(2009, 12), np.datetime64("2026-09-05")))
 
 
 def test_the_hash_tells_a_changed_definition(tmp_path: Path) -> None:

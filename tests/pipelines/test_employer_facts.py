@@ -72,13 +72,32 @@ class EmployerHome:
             revision,
         )
 
+    def deliver_arrears(self, month: Month, lines: list[str], revision: int = 1) -> None:
+        """The tax office's month of arrears, header first."""
+        self._deliver(
+            SubjectKind.ENTERPRISE,
+            "sim_city_tax_arrears",
+            "tax_arrears",
+            month,
+            lines,
+            revision,
+            "sim_city_tax",
+        )
+
     def _deliver(
-        self, kind: SubjectKind, adapter: str, table: str, month: Month, lines: list[str], revision: int
+        self,
+        kind: SubjectKind,
+        adapter: str,
+        table: str,
+        month: Month,
+        lines: list[str],
+        revision: int,
+        source: str = "sim_city_si",
     ) -> None:
         folder = (
             self.workplace.settings.home
             / "inbox"
-            / "sim_city_si"
+            / source
             / f"{kind}.{table}"
             / f"{month}-r{revision}"
         )
@@ -86,7 +105,7 @@ class EmployerHome:
         data = folder / f"{month}.csv"
         data.write_bytes("\n".join([*lines, ""]).encode("gb18030"))
         write_manifest(
-            data, source="sim_city_si", adapter=adapter, subject=kind, table=table, period=str(month),
+            data, source=source, adapter=adapter, subject=kind, table=table, period=str(month),
             rows=len(lines) - 1, revision=revision,
         )  # fmt: skip
         at = arrival_time(month.plus(revision - 1))
