@@ -17,8 +17,8 @@ from models.training_record import TrainingRecord
 #: is known to 3 % of its spread; more would cost training time and show the same picture.
 ROWS, JUDGED_ROWS = 1_000, 5_000
 
-#: Times that each feature is shuffled.
-SHUFFLES = 3
+#: Times that each feature is shuffled, and features that are: those of the largest contributions, as the others show nothing.
+SHUFFLES, SHUFFLED = 3, 40
 
 #: Features with a profile, and those whose pairs are looked at.
 PROFILES, PAIRED = 12, 6
@@ -85,9 +85,10 @@ def _importance(
     mean = np.zeros(len(record.names))
     if len(matrix):
         mean = np.abs(model.contributions(matrix, reference.vector(record.names), threads)).mean(axis=0)
-    drops = _auc_drops(record, model, judged, used, threads)
     gains = {f.name: f.gain_share if str(record.ships) == "lightgbm" else 0.0 for f in record.features}
     size = dict(zip(record.names, mean.tolist(), strict=True))
+    largest = sorted(used, key=lambda name: (-size[name], name))[:SHUFFLED]
+    drops = _auc_drops(record, model, judged, largest, threads)
     found = [FeatureImportance(name, gains[name], size[name], drops.get(name)) for name in used]
     return sorted(found, key=lambda each: (-each.contribution, each.name))
 

@@ -12,7 +12,7 @@ from models.explanation.reference import Reference
 @dataclass(frozen=True)
 class FeatureImportance:
     """One used feature. `gain_share`: of LightGBM's gain (0 for the scorecard); `contribution`: mean absolute contribution in
-    log-odds; `auc_drop`: mean loss of AUC when its values are shuffled among the judged rows, None where it can't be measured."""
+    log-odds; `auc_drop`: mean loss of AUC when its values are shuffled among the judged rows, None where that wasn't measured."""
 
     name: str
     gain_share: float

@@ -86,7 +86,8 @@ class ScoredModel:
             return np.empty(0)
         of_feature = self.trees.feature == place
         ends = np.concatenate([self.trees.low[of_feature], self.trees.high[of_feature]])
-        return np.unique(ends[np.isfinite(ends)])
+        # A cut at the largest float parts known values from missing ones: no value steps over it.
+        return np.unique(ends[np.abs(ends) < np.finfo(np.float64).max])
 
     def _scorecard_contributions(self, matrix: np.ndarray, reference: np.ndarray) -> np.ndarray:
         told, places = np.zeros(matrix.shape), {name: place for place, name in enumerate(self.names)}
