@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models.decision.study import PolicyStudy
-from models.explanation.pictures import drawn
-from models.report.drawing import BLUE, ORANGE, SOFT
+from models.report.drawing import BLUE, ORANGE, SOFT, svg_of
 
 
 def rates_picture(study: PolicyStudy) -> bytes:
@@ -25,7 +24,7 @@ def rates_picture(study: PolicyStudy) -> bytes:
         right.set_ylim(bottom=0.0)
         right.grid(False)
 
-    return drawn(draw, (5.2, 3.2))
+    return svg_of(draw, (5.2, 3.2))
 
 
 def profit_picture(study: PolicyStudy) -> bytes:
@@ -50,7 +49,7 @@ def profit_picture(study: PolicyStudy) -> bytes:
         axes.set(xlabel="approve from, points", ylabel="10,000 CNY")
         axes.legend()
 
-    return drawn(draw, (5.2, 3.2))
+    return svg_of(draw, (5.2, 3.2))
 
 
 def _moving(study: PolicyStudy) -> list[Any]:

@@ -8,7 +8,7 @@ from core.definition_file import Bilingual
 from models.explanation.explanation import Explanation
 from models.explanation.pictures import importance_picture, profile_picture
 from models.explanation.reference import STATED
-from models.report_blocks import Block, Cell, Paragraph, Picture, Table
+from models.report_blocks import Block, Cell, Paragraph, Table
 
 #: Features in the table of importance, and pairs in that of interactions.
 FEATURES, PAIRS = 25, 10
@@ -20,27 +20,9 @@ def explanation_blocks(
     """Reference, importance, profiles, constraint check and interactions; `titles`: what features mean, by name."""
     blocks: list[Block] = [Paragraph(_how(explanation)), _importance(explanation, titles or {})]
     if explanation.importance:
-        blocks.append(
-            Picture(
-                Bilingual(zh="特征重要性", en="Importance of features"),
-                importance_picture(explanation),
-                Bilingual(zh="按平均绝对贡献排列的特征", en="Bars of features by mean absolute contribution"),
-            )
-        )
+        blocks.append(importance_picture(explanation))
     if explanation.profiles:
-        blocks.append(
-            Picture(
-                Bilingual(
-                    zh="部分依赖（PDP）与个体曲线带",
-                    en="Partial dependence (PDP) and bands of individual curves",
-                ),
-                profile_picture(explanation),
-                Bilingual(
-                    zh="每个特征取值变化时的平均违约概率，阴影为80%个体曲线所在范围，虚线为缺失时",
-                    en="Mean PD as each feature moves; shaded: where 80 % of individual curves lie; dashed: value missing",
-                ),
-            )
-        )
+        blocks.append(profile_picture(explanation))
     blocks += [_verdict(explanation), _constraints(explanation)]
     if explanation.interactions:
         blocks.append(_interactions(explanation))

@@ -1,24 +1,18 @@
-"""Pictures of an explanation as self-contained SVG; the same explanation gives the same bytes. Labels are English."""
+"""Pictures of an explanation; the same explanation gives the same bytes. Labels are English."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
 from typing import Any
 
+from core.definition_file import Bilingual
 from models.explanation.explanation import Explanation
-from models.report.drawing import BLUE, GRID, INK, ORANGE, SOFT
+from models.report.drawing import BLUE, ORANGE, draw_figure
+from models.report_blocks import Picture
 
 SHOWN = 15
 
-_SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "gscene", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 8, "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": SOFT, "ytick.color": SOFT, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "legend.frameon": False,
-}  # fmt: skip
 
-
-def importance_picture(explanation: Explanation) -> bytes:
+def importance_picture(explanation: Explanation) -> Picture:
     """Bars of mean absolute contribution, with the loss of AUC by shuffling beside them."""
 
     def draw(figure: Any) -> None:
@@ -31,10 +25,15 @@ def importance_picture(explanation: Explanation) -> bytes:
         right.set(xlabel="loss of AUC when shuffled")
         left.tick_params(axis="y", labelsize=7)
 
-    return drawn(draw, (8.0, 0.22 * max(6, len(explanation.importance[:SHOWN])) + 0.6))
+    return draw_figure(
+        Bilingual(zh="特征重要性", en="Importance of features"),
+        Bilingual(zh="按平均绝对贡献排列的特征", en="Bars of features by mean absolute contribution"),
+        draw,
+        (8.0, 0.22 * max(6, len(explanation.importance[:SHOWN])) + 0.6),
+    )
 
 
-def profile_picture(explanation: Explanation) -> bytes:
+def profile_picture(explanation: Explanation) -> Picture:
     """One panel a feature: mean PD over its range, the band of individual curves, and a mark where the value is missing."""
 
     def draw(figure: Any) -> None:
@@ -53,20 +52,14 @@ def profile_picture(explanation: Explanation) -> bytes:
         for panel in panels[len(explanation.profiles) :]:
             panel.set_visible(False)
 
-    return drawn(draw, (8.4, 1.9 * max(1, -(-len(explanation.profiles) // 3))))
-
-
-def drawn(draw: Callable[[Any], None], size: tuple[float, float]) -> bytes:
-    """What `draw` puts on a figure of `size` inches, as SVG."""
-    # Figure without pyplot: no global state and no display, also in a thread.
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    return draw_figure(
+        Bilingual(
+            zh="部分依赖（PDP）与个体曲线带", en="Partial dependence (PDP) and bands of individual curves"
+        ),
+        Bilingual(
+            zh="每个特征取值变化时的平均违约概率，阴影为80%个体曲线所在范围，虚线为缺失时",
+            en="Mean PD as each feature moves; shaded: where 80 % of individual curves lie; dashed: value missing",
+        ),
+        draw,
+        (8.4, 1.9 * max(1, -(-len(explanation.profiles) // 3))),
+    )

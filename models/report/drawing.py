@@ -6,7 +6,8 @@ Figures are made without pyplot: no global state and no display, also in a threa
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from core.definition_file import Bilingual
@@ -29,6 +30,32 @@ def draw(
     title: Bilingual, alt: Bilingual, onto: Callable[[Any], None], size: tuple[float, float] = (5.2, 3.6)
 ) -> Picture:
     """A picture of what `onto` draws on one pair of matplotlib axes; `size` in inches."""
+    return draw_figure(title, alt, lambda figure: onto(figure.add_subplot()), size)
+
+
+def draw_figure(
+    title: Bilingual, alt: Bilingual, onto: Callable[[Any], None], size: tuple[float, float]
+) -> Picture:
+    """A picture of what `onto` draws on a whole figure."""
+    with _figure(onto, size) as figure:
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        # Laid out by the first; laying it out again would take as long as drawing.
+        figure.set_layout_engine("none")
+        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    return Picture(title, svg.getvalue(), alt, png.getvalue())
+
+
+def svg_of(onto: Callable[[Any], None], size: tuple[float, float]) -> bytes:
+    """What `onto` draws on a whole figure, for pages that need no other form."""
+    with _figure(onto, size) as figure:
+        svg = io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return svg.getvalue()
+
+
+@contextmanager
+def _figure(onto: Callable[[Any], None], size: tuple[float, float]) -> Iterator[Any]:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -36,10 +63,5 @@ def draw(
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
-        onto(figure.add_subplot())
-        svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        # Laid out by the first; laying it out again would take as long as drawing.
-        figure.set_layout_engine("none")
-        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-    return Picture(title, svg.getvalue(), alt, png.getvalue())
+        onto(figure)
+        yield figure
