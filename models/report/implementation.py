@@ -18,9 +18,9 @@ CHECKS = both(
 )
 
 AGAIN = both(
-    "复现：在同一代码与依赖版本下，用相同表版本再次运行该训练月，得到逐字节相同的模型包（sha256 与下表一致）。",
+    "复现：在同一代码与依赖版本下，用相同表版本再次运行该训练月，得到逐字节相同的模型包（sha256 与上表一致）。",
     "To reproduce: the same code and libraries on the same table versions give the same bundle to the byte for this month (its "
-    "sha256 is below).",
+    "sha256 stands above).",
 )
 
 

@@ -8,7 +8,10 @@ from models.report.circumstances import Standing
 from models.report.words import ROLES, STATES, both, same
 from models.report_blocks import Block, Cell, Paragraph, Table
 
-_TO_SIGN = both("（待签）", "(to sign)")
+_TO_SIGN = both("（待签）________", "(to sign) ________")
+
+#: To be filled in by hand where the report is signed on paper.
+_LINE = same("________")
 
 
 def signature_blocks(standing: Standing) -> tuple[Block, ...]:
@@ -47,7 +50,7 @@ def _lines(standing: Standing) -> Table:
             names = "、".join(dict.fromkeys(each.actor for each in done))
             rows.append((role, names, same(str(last.day)), last.reason, last.evidence_sha256[:12]))
         else:
-            rows.append((role, _TO_SIGN, None, None, None))
+            rows.append((role, _TO_SIGN, _LINE, _LINE, _LINE))
     columns = (
         both("职责", "role"), both("姓名", "name"), both("日期", "day"), both("意见", "reason"),
         both("证据哈希", "evidence hash"),

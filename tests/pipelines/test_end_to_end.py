@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -354,7 +355,18 @@ def test_no_pseudonym_is_in_logs_ledgers_or_metadata(province: Province) -> None
     ]
     assert {"mlflow.db", "state.db"} <= {path.name for path in searched}
     assert any("history" in path.parts for path in searched)
-    assert [str(path.relative_to(home)) for path in searched if b"k1:" in path.read_bytes()] == []
+    assert any(path.suffix == ".docx" for path in searched)
+    assert [str(path.relative_to(home)) for path in searched if b"k1:" in _readable(path)] == []
+
+
+def _readable(path: Path) -> bytes:
+    """The bytes of a file; of a Word file or workbook its texts, as compressed bytes would hide them and match by chance."""
+    if path.suffix not in (".docx", ".xlsx"):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return b"\n".join(
+            archive.read(name) for name in archive.namelist() if name.endswith((".xml", ".rels"))
+        )
 
 
 # -- who approved it ---------------------------------------------------------------------------------------------------

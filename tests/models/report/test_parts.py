@@ -154,7 +154,7 @@ def test_findings_that_are_no_pass_stand_by_severity() -> None:
 
 def test_before_signing_there_are_lines_to_sign_and_afterwards_the_signatures() -> None:
     before = table(report(), Part.SIGNATURES, "Signatures")
-    assert [cell.en for cell in column(before, "name")] == ["(to sign)"] * 4  # type: ignore[attr-defined]
+    assert [cell.en for cell in column(before, "name")] == ["(to sign) ________"] * 4  # type: ignore[attr-defined]
     standing = Standing(
         "approved",
         (
