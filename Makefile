@@ -54,7 +54,7 @@ test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest $(TESTS)
 
 .PHONY: services
-services: ## Install what the tests need beside Python: PostgreSQL and Java (as root, Debian)
+services: ## Install what the tests need beside Python: PostgreSQL, Java and Pango (as root, Debian)
 	@.ci/services
 
 .PHONY: lint
