@@ -94,13 +94,7 @@ class EmployerHome:
         revision: int,
         source: str = "sim_city_si",
     ) -> None:
-        folder = (
-            self.workplace.settings.home
-            / "inbox"
-            / source
-            / f"{kind}.{table}"
-            / f"{month}-r{revision}"
-        )
+        folder = self.workplace.settings.home / "inbox" / source / f"{kind}.{table}" / f"{month}-r{revision}"
         folder.mkdir(parents=True)
         data = folder / f"{month}.csv"
         data.write_bytes("\n".join([*lines, ""]).encode("gb18030"))

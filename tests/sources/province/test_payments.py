@@ -39,9 +39,13 @@ def told(world: World, adapter: str, month: Month = MONTH) -> Rows:
 
 
 def test_they_are_sent_on_request_and_change_nothing_else(tmp_path: Path) -> None:
-    few = replace(SETTINGS, residents=300, enterprises=200, months=3, first_month=Month(2025, 3), faults=frozenset())
+    few = replace(
+        SETTINGS, residents=300, enterprises=200, months=3, first_month=Month(2025, 3), faults=frozenset()
+    )
     none = replace(few, payments=False)
-    assert {f.adapter for f in feeds_of(few)} - {f.adapter for f in feeds_of(none)} == {f.adapter for f in PAYMENTS}
+    assert {f.adapter for f in feeds_of(few)} - {f.adapter for f in feeds_of(none)} == {
+        f.adapter for f in PAYMENTS
+    }
     sent = data_by_feed(simulate(few, tmp_path / "with" / "inbox", SilentProgress()))
     without = data_by_feed(simulate(none, tmp_path / "without" / "inbox", SilentProgress()))
     assert {adapter: digest for adapter, digest in sent.items() if adapter in without} == without
@@ -81,7 +85,9 @@ def test_every_bill_is_paid_once_or_is_in_arrears_at_the_end(world: World) -> No
     bills, last = {}, SETTINGS.last_month
     for month in (last.plus(-back) for back in range(3)):
         billed = told(world, "sim_city_util_enterprise", month)
-        bills |= dict(zip(billed.columns["bill_no"].to_pylist(), billed.columns["bill"].tolist(), strict=True))
+        bills |= dict(
+            zip(billed.columns["bill_no"].to_pylist(), billed.columns["bill"].tolist(), strict=True)
+        )
     paid: list[tuple[str, int]] = []
     for month in (last.plus(-back) for back in range(3)):
         told_of = told(world, "sim_city_util_payment", month)
@@ -99,7 +105,9 @@ def test_every_bill_is_paid_once_or_is_in_arrears_at_the_end(world: World) -> No
 @pytest.mark.parametrize("kind", list(SubjectKind))
 def test_arrears_are_the_bills_that_are_late_at_the_months_end(world: World, kind: SubjectKind) -> None:
     life = world.residents if kind is SubjectKind.RESIDENT else world.enterprises
-    price = resident_tables.RESIDENT_PRICE if kind is SubjectKind.RESIDENT else enterprise_tables.ENTERPRISE_PRICE
+    price = (
+        resident_tables.RESIDENT_PRICE if kind is SubjectKind.RESIDENT else enterprise_tables.ENTERPRISE_PRICE
+    )
     rows, row = told(world, f"sim_city_util_arrears_{kind}"), SETTINGS.row_of(MONTH)
     # The bill of September is due on the 20th; who is more than ten days late owes it at the end.
     late = life.days_late[row, rows.subject] > 10
