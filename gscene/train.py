@@ -102,7 +102,13 @@ if TYPE_CHECKING:
     help="Of a CSV file.",
 )
 @click.option("--delimiter", default=",", show_default=True, help="Of a CSV file. 分隔符。")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=20_260_101, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=20_260_101,
+    show_default=True,
+    help="Of all draws. 随机种子。",
+)
 @click.option(
     "--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Of LightGBM. 线程数。"
 )
