@@ -139,11 +139,16 @@ def train_judged(
             if key not in ("num_threads", "monotone_constraints")
         },
         search=Search(evidence.pair.selection, evidence.tuning),
-        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        libraries=library_versions(),
     )
     development, raw = evidence.development or (None, {})
     seen = None if development is None else shipping.apply(raw[choice.ships])
     return record, JudgedRows(evidence.judged_sample, calibrated, development, seen)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of everything that decides the bytes of a training."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
 
 
 def _by_time(
