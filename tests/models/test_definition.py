@@ -34,7 +34,7 @@ def test_the_shipped_definitions_load() -> None:
     [
         ("bad_dpd: 90", "bad_dpd: 45", "bad_dpd: 45"),
         ("purpose: risk", "purpose: marketing", "name"),
-        ("min_bin_share: 0.05", "min_share: 0.05", "min_share"),
+        ("min_bin_share: 0.08", "min_share: 0.05", "min_share"),
         ("name: resident_risk", "name: other", "name"),
     ],
 )

@@ -7,14 +7,16 @@ import pytest
 from core.months import Month, month_range
 from models.binning import FeatureBins
 from models.definition import ScorecardParameters, SelectionParameters
+from models.report_blocks import Table
 from models.sample import Sample
 from models.scorecard import bin_features
 from models.selection import Fate, Selection, select_features
 from models.training import train
+from models.training_blocks import training_blocks
 from models.training_record import TrainingInputs
 from models.tuning import STANDARD_ERRORS, Tuning, tune
 from models.vintages import VintagePlan
-from tests.models.worlds import NAMES, SIGNS, definition, matrix
+from tests.models.worlds import NAMES, SIGNS, definition, matrix, trained
 
 BINNING = ScorecardParameters(max_features=10, max_bins=5, prior_rows=5.0)
 RULES = SelectionParameters(max_p_value=0.01, events_per_feature=5.0, least_features=2, max_features=20)
@@ -139,3 +141,17 @@ def test_out_of_time_rows_have_no_say_in_the_search() -> None:
 def test_a_search_space_that_makes_no_sense_is_refused(space: dict[str, dict[str, int]]) -> None:
     with pytest.raises(ValueError, match="tuning"):
         definition(tuning=TUNING | {"space": space})
+
+
+def test_blocks_tell_every_fate_every_trial_and_every_bin() -> None:
+    wanted = definition(split=BY_TIME, tuning=TUNING, selection={"max_p_value": 0.5})
+    record = train(wanted, panel(), SIGNS, TrainingInputs("2026-06", {}), plan=PLAN)
+    fates, features, trials, bins = (b for b in training_blocks(record) if isinstance(b, Table))
+    assert sum(int(str(row[1])) for row in fates.rows) == len(features.rows) == len(NAMES)
+    assert len(trials.rows) == 4
+    assert len(bins.rows) == sum(len(b.edges) + 2 for b in record.scorecard.bins)
+    for table in (fates, features, trials, bins):
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    assert [b.title.en for b in training_blocks(trained()) if isinstance(b, Table)] == [
+        "Bins of the scorecard"
+    ]
