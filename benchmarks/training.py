@@ -1,7 +1,7 @@
 """`python -m benchmarks.training`: our training step beside bare `lightgbm.train`, one matrix, the same parameters, in one run.
 
-Runs alternate in one process after a first one that warms both; medians of their wall times are compared. Trials of a search share
-one binned Dataset; what binning for each would have cost is measured too.
+Runs alternate in one process after a first one that warms both; medians of their wall times are compared. Trials of a search
+share one binned Dataset; what binning for each would have cost is measured too.
 """
 
 from __future__ import annotations

@@ -58,13 +58,13 @@ def reproduce(
     card = bundle.card
     definition = ModelDefinition.model_validate(card.record["definition"])
     month = Month.parse(card.training_month)
-    _require_libraries(card)
+    require_libraries(card)
     if definition.sha256 != card.definition_sha256 or feature_set.sha256 != card.feature_set_sha256:
         raise _refuse(
             "the definition's form or the feature catalogue is not that of the training",
             "Check out the revision of the project that it was trained with.",
         )
-    _require_tables(card, definition, month, store)
+    require_tables(card, definition, month, store)
     made = training_sample(
         definition, feature_set, month, store=store, state=state, entitlements=entitlements
     )
@@ -81,7 +81,8 @@ def reproduce(
     return Reproduction(bundle.sha256, sha256, differing)
 
 
-def _require_libraries(card: BundleCard) -> None:
+def require_libraries(card: BundleCard) -> None:
+    """Refusal that names each library whose version isn't that of the training."""
     recorded, here = card.record["libraries"], library_versions()
     other = [
         f"{name} {recorded.get(name, '-')} (here {here.get(name, '-')})"
@@ -92,8 +93,8 @@ def _require_libraries(card: BundleCard) -> None:
         raise _refuse(f"libraries differ: {', '.join(other)}", "Install those versions, then try again.")
 
 
-def _require_tables(card: BundleCard, definition: ModelDefinition, month: Month, store: TableStore) -> None:
-    """The months that the training read hold the same bytes now as in the version that it read."""
+def require_tables(card: BundleCard, definition: ModelDefinition, month: Month, store: TableStore) -> None:
+    """Refusal where a month that the training read holds other bytes now than in the version that it read, or that is gone."""
     months, _ = vintages_of(definition, month)
     for table, number in sorted(card.input_tables.items()):
         if not 0 <= number <= store.version(table):
