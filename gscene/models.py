@@ -10,6 +10,7 @@ from core.errors import ExitCode
 from gscene.model_acts import ACTS, as_option, model_argument, version_option
 from gscene.model_home import opened
 from gscene.model_report import report
+from gscene.model_reproduction import reproduce
 from gscene.options import home_option, json_option
 from gscene.reasons import phrases, reasons
 
@@ -33,7 +34,7 @@ def models() -> None:
     """
 
 
-for command in (*ACTS, report, reasons, phrases):
+for command in (*ACTS, report, reasons, phrases, reproduce):
     models.add_command(command)
 
 

@@ -119,6 +119,11 @@ class BundleCard(_Strict):
         """The grades."""
         return GradeScale(tuple(self.grade_bounds), self.event_is_wanted)
 
+    @property
+    def notice_texts(self) -> Bilingual | None:
+        """What the card says of its own standing."""
+        return None if self.notice is None else Bilingual.model_validate(self.notice)
+
 
 _POINTS = {
     "anchor_points": ANCHOR_POINTS,

@@ -127,7 +127,7 @@ class SharedDatasets:
         self._fit = _lightgbm().Dataset(
             columns, label=fit[1], feature_name=list(names), params=settings
         ).construct()  # fmt: skip
-        self._judged = self._fit.create_valid(self._rows, label=judged[1]).construct()
+        self._judged = self._fit.create_valid(self._rows, label=judged[1], params=settings).construct()
 
     def try_out(self, parameters: LightgbmParameters, seed: int) -> tuple[np.ndarray, int]:
         """Raw log-odds (n,) of the judged rows, and the rounds, of a training that stops when they no longer gain."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 from sqlalchemy import select
 
 from core import audit
@@ -42,11 +43,11 @@ from models.outbox import put_training, sync
 from models.registry import LedgerEntry, training_entry
 from models.report.circumstances import Circumstances
 from models.report.files import training_files, write_files
-from models.sample import build_sample
+from models.sample import Sample, build_sample
 from models.sampling.sample_report import sample_report
 from models.sign_off import NOT_APPROVED, version_to_score
 from models.sign_off_policy import load_sign_off_policy
-from models.training import train_judged
+from models.training import JudgedRows, train_judged
 from models.training_record import TrainingInputs, TrainingRecord
 from models.validation.of_training import validate_training
 from models.validation.summary import keep_findings
@@ -111,8 +112,50 @@ def train_monthly(
     GsceneError where features or outcomes of a vintage are missing, GateRefused where they are stale.
     """
     erasures = last_erasure(state)
-    features_from = _first_month(store, feature_set)
-    months, plan = vintages_of(definition, as_of, features_from)
+    drawn = training_sample(
+        definition, feature_set, as_of, store=store, state=state, entitlements=entitlements
+    )
+    table = label_table(definition.subject, definition.label)
+    tables = {name: store.version(name) for name in (feature_set.table, table)}
+    record, judged = train_on_sample(
+        definition, feature_set, drawn, tables, threads=settings.threads, progress=progress
+    )
+    usable, use = drawn.usable, entitlements.for_use(as_of)
+    around = surroundings(
+        judged.sample, usable.frame, feature_set, Purpose(definition.purpose), use, store, settings, clock, registry
+    )  # fmt: skip
+    record = replace(record, findings=tuple(validate_training(record, judged, around, settings.threads)))
+    require_no_erasure_since(state, erasures, definition.name)
+    with state.session() as session:
+        keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
+    titles = {feature.name: feature.title for feature in feature_set.features}
+    sources = data_sources(definition, feature_set)
+    return keep_training(record, titles, sources, state=state, settings=settings, clock=clock)
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """What a training in a month learns from: its sample, the plan of a split by time, and outcomes and features before the
+    join."""
+
+    as_of: Month
+    sample: Sample
+    plan: VintagePlan | None
+    outcomes: pd.DataFrame
+    usable: UsableFeatures
+
+
+def training_sample(
+    definition: ModelDefinition,
+    feature_set: FeatureSet,
+    as_of: Month,
+    *,
+    store: TableStore,
+    state: StateDatabase,
+    entitlements: Entitlements,
+) -> DrawnSample:
+    """Features joined to outcomes of every vintage; errors as in `train_monthly`."""
+    months, plan = vintages_of(definition, as_of, _first_month(store, feature_set))
     table = label_table(definition.subject, definition.label)
     months = [month for month in months if str(month) in store.partitions(table)] if plan is None else months
     features = feature_recipe(feature_set, entitlements.contracts)
@@ -125,43 +168,36 @@ def train_monthly(
     usable = usable_features(store, feature_set, months, Purpose(definition.purpose), use)
     sample = build_sample(usable.frame, outcomes)
     sample = replace(sample, steps=_barred(usable) | sample.steps)
-    inputs = TrainingInputs(
-        training_month=str(as_of),
-        tables={name: store.version(name) for name in (feature_set.table, table)},
-        feature_set_sha256=feature_set.sha256,
-    )
+    return DrawnSample(as_of, sample, plan, outcomes, usable)
+
+
+def train_on_sample(
+    definition: ModelDefinition,
+    feature_set: FeatureSet,
+    drawn: DrawnSample,
+    tables: dict[str, int],
+    *,
+    threads: int,
+    progress: Progress,
+) -> tuple[TrainingRecord, JudgedRows]:
+    """Train on a drawn sample; `tables`: table name -> version read."""
+    inputs = TrainingInputs(str(drawn.as_of), tables, feature_set.sha256)
     phrases = {feature.name: feature.phrase for feature in feature_set.features}
     record, judged = train_judged(
-        definition,
-        sample,
-        feature_set.signs,
-        inputs,
-        plan=plan,
-        phrases=phrases,
-        threads=settings.threads,
-        progress=progress,
-    )
+        definition, drawn.sample, feature_set.signs, inputs,
+        plan=drawn.plan, phrases=phrases, threads=threads, progress=progress,
+    )  # fmt: skip
     about_sample = sample_report(
         definition.label,
-        sample,
-        outcomes,
+        drawn.sample,
+        drawn.outcomes,
         record.steps,
-        plan=plan,
-        population=usable.frame,
+        plan=drawn.plan,
+        population=drawn.usable.frame,
         seed=definition.seed,
-        threads=settings.threads,
+        threads=threads,
     )
-    record = replace(record, sample=about_sample, explanation=explain(record, judged, settings.threads))
-    around = surroundings(
-        judged.sample, usable.frame, feature_set, Purpose(definition.purpose), use, store, settings, clock, registry
-    )  # fmt: skip
-    record = replace(record, findings=tuple(validate_training(record, judged, around, settings.threads)))
-    require_no_erasure_since(state, erasures, definition.name)
-    with state.session() as session:
-        keep(session, f"models/{definition.subject}/{definition.name}", str(as_of), usable.ineligible)
-    titles = {feature.name: feature.title for feature in feature_set.features}
-    sources = data_sources(definition, feature_set)
-    return keep_training(record, titles, sources, state=state, settings=settings, clock=clock)
+    return replace(record, sample=about_sample, explanation=explain(record, judged, threads)), judged
 
 
 def _barred(usable: UsableFeatures) -> dict[str, int]:

@@ -129,7 +129,7 @@ def _surprise(entry: FeatureBins, events: int, others: int) -> tuple[float, floa
 
 def _halves(as_of: np.ndarray | None) -> list[np.ndarray]:
     """Masks of the earlier and the later half of the vintages; none with a single vintage."""
-    months = [] if as_of is None else np.unique(as_of)
+    months = np.empty(0) if as_of is None else np.unique(as_of)
     if as_of is None or len(months) < 2:
         return []
     later = as_of >= months[len(months) // 2]

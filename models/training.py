@@ -13,14 +13,14 @@ from core.progress import Progress, SilentProgress
 from models.calibration import fit_calibration
 from models.candidates import CandidateKind, FittedPair, fit_pair
 from models.choice import choose
-from models.cross_validation import Spread, repeated_cross_validation
+from models.cross_validation import Spread, repeated_cross_validation, stratified_folds
 from models.definition import LightgbmParameters, ModelDefinition, TimeSplit
 from models.discrimination import AucDifference, Discrimination, auc_difference, discrimination
 from models.grades import grade_scale
 from models.judged_tables import grade_table, roc_vertices, score_bands
 from models.lightgbm_model import booster_settings
 from models.points import points_of
-from models.sample import Sample, split_by_time, subject_share
+from models.sample import Sample, split_by_time
 from models.scorecard import bin_features
 from models.training_record import CandidateRecord, FeatureRecord, Search, TrainingInputs, TrainingRecord
 from models.tuning import Tuning, tune
@@ -139,11 +139,16 @@ def train_judged(
             if key not in ("num_threads", "monotone_constraints")
         },
         search=Search(evidence.pair.selection, evidence.tuning),
-        libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        libraries=library_versions(),
     )
     development, raw = evidence.development or (None, {})
     seen = None if development is None else shipping.apply(raw[choice.ships])
     return record, JudgedRows(evidence.judged_sample, calibrated, development, seen)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of everything that decides the bytes of a training."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
 
 
 def _by_time(
@@ -163,7 +168,9 @@ def _by_time(
     tuning = tune(definition, training, signs, threads=threads, progress=progress)
     if tuning is not None:
         definition = definition.model_copy(update={"lightgbm": tuning.parameters(definition.lightgbm)})
-    fold = (subject_share(training.subject_no, definition.name + "/folds") * split.folds).astype(int)
+    # Events are spread evenly over the folds: where chance gives a fold more of them, the others' base rate is lower, and scores
+    # pooled over folds rank its events below the rest.
+    fold = stratified_folds(training, split.folds, definition.seed, 0)
     # Early stopping looks at the last third of the vintages, of a fold of the subjects that it learns from: never at those that
     # the fold is judged and calibrated on.
     late = training.as_of >= str(plan.training[len(plan.training) * 2 // 3])

@@ -78,16 +78,16 @@ def tune(
     number = rules.trials if events >= rules.small_events else rules.small_trials
     trials: list[Trial] = []
     losses: list[np.ndarray] = []
-    declared = {
-        name: float(min(max(getattr(definition.lightgbm, name), reach.low), reach.high))
+    declared: dict[str, float] = {
+        str(name): float(min(max(getattr(definition.lightgbm, name), reach.low), reach.high))
         for name, reach in rules.space.items()
     }
     target = np.concatenate([fold.target for fold in folds])
     with (progress or SilentProgress()).stage("tuning", number) as stage:
 
         def objective(asked: Any) -> float:
-            tried = {
-                name: float(
+            tried: dict[str, float] = {
+                str(name): float(
                     asked.suggest_int(name, int(reach.low), int(reach.high), log=reach.log)
                     if name in WHOLE
                     else asked.suggest_float(name, reach.low, reach.high, log=reach.log)

@@ -37,7 +37,7 @@ def test_the_shipped_definitions_load() -> None:
         ("label: resident_default@1", "label: enterprise_default@1", "label"),
         ("label: resident_default@1", "label: {kind: account_dpd, version: 1, bad_dpd: 90}", "label"),
         ("purpose: risk", "purpose: marketing", "name"),
-        ("min_bin_share: 0.05", "min_share: 0.05", "min_share"),
+        ("min_bin_share: 0.08", "min_share: 0.05", "min_share"),
         ("name: resident_risk", "name: other", "name"),
     ],
 )

@@ -44,6 +44,7 @@ from models.explanation.asked_reasons import ask_reasons
 from models.lifecycle import name_of
 from models.lifecycle import versions_of as trained_versions
 from models.promotion_key import create_key, load_promotion_key
+from models.reproduction import reproduce
 from models.signing_desk import SigningDesk
 from pipelines.asset_style import asset_key
 from pipelines.catch_up import CaughtUp, bring_up_to_date
@@ -192,6 +193,16 @@ def test_there_is_one_training_and_one_mlflow_run_a_model(province: Province) ->
     with sqlite3.connect(file) as database:
         runs = [run for (run,) in database.execute("select run_uuid from runs")]
     assert sorted(runs) == sorted(recorded.values())
+
+
+def test_a_training_is_repeated_from_its_card_to_the_byte(province: Province) -> None:
+    at, name = province.workplace, "enterprise_risk"
+    with at.state.session() as session:
+        version = session.scalars(select(ModelVersion).where(ModelVersion.name == name)).one()
+    features = at.blueprint.feature_sets["enterprise_monthly"]
+    asked = {"store": at.store, "state": at.state, "settings": at.settings, "progress": SilentProgress()}
+    found = reproduce(version, features, **asked, entitlements=at.entitlements(SubjectKind.ENTERPRISE))
+    assert found.same and not found.differing
 
 
 def test_every_training_was_validated(province: Province) -> None:
