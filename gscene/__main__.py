@@ -25,6 +25,7 @@ from gscene.pseudonymise import pseudonymise
 from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.run import run
+from gscene.scores import scores
 from gscene.spark import spark
 from gscene.subject import subject
 from gscene.trust import trust
@@ -65,6 +66,7 @@ for command in (
     contracts,
     migrate,
     models,
+    scores,
     deliveries,
     trust,
     adapters,

@@ -12,6 +12,7 @@ from core.clock import SystemClock
 from core.errors import ExitCode, GsceneError
 from gscene.console import Reporter
 from gscene.model_acts import ACTS, as_option, model_argument, version_option
+from gscene.model_monitoring import monitor
 from gscene.options import home_option, json_option
 
 
@@ -34,7 +35,7 @@ def models() -> None:
     """
 
 
-for act in ACTS:
+for act in (*ACTS, monitor):
     models.add_command(act)
 
 

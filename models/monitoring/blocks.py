@@ -219,7 +219,7 @@ def _grades(monitored: Monitored, vintage: str) -> Table:
         name: {each.about: each for each in monitored.of(name) if each.about.startswith(f"{vintage}/")}
         for name in ("grade_predicted", "grade_observed", "grade_jeffreys", "grade_binomial")
     }
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             about.partition("/")[2], each.n, each.events, told["grade_predicted"][about].value, each.value,
             told["grade_jeffreys"][about].value, told["grade_jeffreys"][about].chance, told["grade_binomial"][about].value,
