@@ -113,7 +113,7 @@ def _show(name: str | None, month: Month | None, home: Path, as_json: bool) -> N
         for each in months
     ]  # fmt: skip
     reporter.table("Monitoring / 监测", header, rows)
-    for each in months:
-        reporter.say(f"{each['model']} {each['month']}: {each['page']}")
+    for line in months:
+        reporter.say(f"{line['model']} {line['month']}: {line['page']}")
     reporter.result["months"] = months
     reporter.finish()

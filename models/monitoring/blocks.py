@@ -185,7 +185,9 @@ def _migration(moves: Sequence[Measure]) -> Table:
     counts = {each.about: each.events or 0 for each in moves}
     grades = sorted({int(grade) for about in counts for grade in about.split(">")})
     columns = (_b("上月等级", "grade last month"), *(_b(f"→ {grade}", f"→ {grade}") for grade in grades))
-    rows = tuple((str(a), *(counts.get(f"{a}>{b}", 0) for b in grades)) for a in grades)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (str(a), *(counts.get(f"{a}>{b}", 0) for b in grades)) for a in grades
+    )
     return Table(_b("等级迁移", "Grade migration"), columns, rows, ("", *[",d"] * len(grades)))
 
 
