@@ -27,6 +27,7 @@ from gscene.pull import pull
 from gscene.quarantine import quarantine
 from gscene.reconcile import reconcile
 from gscene.run import run
+from gscene.scores import scores
 from gscene.spark import spark
 from gscene.subject import subject
 from gscene.train import train
@@ -70,6 +71,7 @@ for command in (
     migrate,
     models,
     policy,
+    scores,
     deliveries,
     trust,
     adapters,

@@ -21,7 +21,7 @@ version_option = click.option(
     help="The version as `list` shows it, or its first digits; the newest that fits when left out.",
 )
 _reason = click.option("--reason", required=True, help="Why; kept in the audit chain. 理由，记入审计链。")
-_evidence = click.option(
+evidence_option = click.option(
     "--evidence", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file that the signature stands on; may be repeated. 证据文件，可重复。",
 )  # fmt: skip
@@ -63,13 +63,13 @@ def submit(name: str, version: str | None, actor: str, reason: str, home: Path, 
     Example:
       gscene models submit enterprise_risk --as "Li Wei" --reason "monthly retraining"
     """
-    desk = _Desk(home, as_json, name, version, "dev")
+    desk = Desk(home, as_json, name, version, "dev")
     desk.signing.submit(desk.version, actor, reason)
     desk.tell()
 
 
 @click.command()
-@_evidence
+@evidence_option
 @_conditions
 @_acting
 def validate(
@@ -87,7 +87,7 @@ def validate(
     """
     from models.conditions import Condition
 
-    desk = _Desk(home, as_json, name, version, "dev", "validated", "approved", "live", "monitored")
+    desk = Desk(home, as_json, name, version, "dev", "validated", "approved", "live", "monitored")
     asked = [Condition.parse(condition) for condition in conditions]
     told = desk.signing.validate(desk.version, actor, reason, evidence=evidence, conditions=asked)
     desk.tell({"evidence_sha256": told})
@@ -127,7 +127,7 @@ def approve(
     from models.conditions import Condition
     from models.promotion_key import load_promotion_key
 
-    desk = _Desk(home, as_json, name, version, "validated", "approved", "live", "monitored")
+    desk = Desk(home, as_json, name, version, "validated", "approved", "live", "monitored")
     settings = desk.workplace.settings
     loaded = load_promotion_key(key or settings.promotion_key, settings)
     last: date | None = until.date() if until is not None else None
@@ -147,33 +147,8 @@ def promote(name: str, version: str | None, actor: str, reason: str, home: Path,
     Example:
       gscene models promote enterprise_risk --as "Sun Hao" --reason "go-live"
     """
-    desk = _Desk(home, as_json, name, version, "approved")
+    desk = Desk(home, as_json, name, version, "approved")
     desk.signing.promote(desk.version, actor, reason)
-    desk.tell()
-
-
-@click.command()
-@_evidence
-@_acting
-def monitor(
-    name: str,
-    version: str | None,
-    actor: str,
-    reason: str,
-    evidence: tuple[Path, ...],
-    home: Path,
-    as_json: bool,
-) -> None:
-    """Say that a live version is watched, on a monitoring report.
-
-    监测：以监测报告说明版本处于监测之中。
-
-    \b
-    Example:
-      gscene models monitor enterprise_risk --as "Zhao Lin" --reason "first quarter" --evidence monitoring.html
-    """
-    desk = _Desk(home, as_json, name, version, "live", "monitored")
-    desk.signing.monitor(desk.version, actor, reason, evidence)
     desk.tell()
 
 
@@ -188,7 +163,7 @@ def reject(name: str, version: str | None, actor: str, reason: str, home: Path, 
     Example:
       gscene models reject enterprise_risk --as "Chen Yu" --reason "calibration off in two regions"
     """
-    desk = _Desk(home, as_json, name, version, "validated", "approved")
+    desk = Desk(home, as_json, name, version, "validated", "approved")
     desk.signing.reject(desk.version, actor, reason)
     desk.tell()
 
@@ -209,7 +184,7 @@ def rollback(name: str, wanted: str | None, actor: str, reason: str, home: Path,
     Example:
       gscene models rollback enterprise_risk --as "Sun Hao" --reason "scores jumped in two branches"
     """
-    desk = _Desk(home, as_json, name, None)
+    desk = Desk(home, as_json, name, None)
     desk.version = desk.signing.rollback(name, actor, reason, wanted)
     desk.tell()
 
@@ -225,7 +200,7 @@ def retire(name: str, version: str | None, actor: str, reason: str, home: Path, 
     Example:
       gscene models retire enterprise_risk --version 2025-10-0123 --as "Chen Yu" --reason "replaced"
     """
-    desk = _Desk(home, as_json, name, version)
+    desk = Desk(home, as_json, name, version)
     desk.signing.retire(desk.version, actor, reason)
     desk.tell()
 
@@ -255,10 +230,10 @@ def close(number: int, actor: str, reason: str, home: Path, as_json: bool) -> No
     reporter.finish()
 
 
-ACTS = (submit, validate, approve, promote, monitor, reject, rollback, retire, close)
+ACTS = (submit, validate, approve, promote, reject, rollback, retire, close)
 
 
-class _Desk:
+class Desk:
     """The opened home, the version that is meant, and what is told when the act is done. Like every act, it ends by telling
     MLflow the new aliases if it answers."""
 

@@ -9,6 +9,7 @@ import click
 from core.errors import ExitCode
 from gscene.model_acts import ACTS, as_option, model_argument, version_option
 from gscene.model_home import opened
+from gscene.model_monitoring import monitor
 from gscene.model_report import report
 from gscene.model_reproduction import reproduce
 from gscene.options import home_option, json_option
@@ -34,7 +35,7 @@ def models() -> None:
     """
 
 
-for command in (*ACTS, report, reasons, phrases, reproduce):
+for command in (*ACTS, monitor, report, reasons, phrases, reproduce):
     models.add_command(command)
 
 

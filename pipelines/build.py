@@ -20,12 +20,13 @@ from pipelines.jobs import jobs, schedules
 from pipelines.label_assets import label_asset
 from pipelines.lead_assets import lead_asset
 from pipelines.model_assets import model_asset, score_asset
+from pipelines.monitoring_assets import monitoring_asset
 from pipelines.plausibility_checks import plausibility_check
 from pipelines.pull_job import pull, pull_schedule
 from pipelines.quarantine_checks import quarantine_check
 from pipelines.raw_assets import raw_asset, suite_check
 from pipelines.screening_assets import screened_with, screening_asset
-from pipelines.sensors import waiting_deliveries
+from pipelines.sensors import monitoring_triggers, waiting_deliveries
 from pipelines.workplace import Blueprint, Workplace, blueprint
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ def build_definitions(workplace: Workplace | None = None) -> dg.Definitions:
         asset_checks=checks,
         jobs=[*jobs(), pull],
         schedules=[*schedules(), pull_schedule()],
-        sensors=[waiting_deliveries(default_home)],
+        sensors=[waiting_deliveries(default_home), monitoring_triggers(default_home)],
         resources={"workplace": resource},
         executor=dg.in_process_executor,
     )
@@ -91,6 +92,7 @@ def _assets(plan: Blueprint) -> tuple[list[dg.AssetsDefinition], list[dg.AssetCh
     for definition in plan.models.values():
         feature_set = plan.feature_sets[definition.feature_set]
         assets += [model_asset(definition, feature_set), score_asset(definition, feature_set)]
+        assets.append(monitoring_asset(definition, feature_set))
     for name, policy in load_policies().items():
         features, risk, acquisition, registers = LISTS[name]
         acquired = plan.models[acquisition] if acquisition is not None else None

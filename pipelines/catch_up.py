@@ -25,6 +25,7 @@ from models.sign_off import require_sign_off
 from pipelines.asset_style import asset_key
 from pipelines.build import LISTS
 from pipelines.launch import launch
+from pipelines.monitoring_assets import monitoring_name
 from pipelines.screening_assets import screening_name
 from pipelines.workplace import Workplace
 from sources.erased import require_finished
@@ -170,6 +171,8 @@ def bring_up_to_date(workplace: Workplace, as_of: Month) -> CaughtUp:
     if scored:
         keys = [asset_key("scores", kind, name) for name, kind in scored.items()]
         launch(workplace, keys, as_of, as_of)
+        watched = [asset_key("reports", kind, monitoring_name(name)) for name, kind in scored.items()]
+        launch(workplace, watched, as_of, as_of)
     lists = [
         (name, scored[risk])
         for name, (_, risk, acquisition, _) in LISTS.items()

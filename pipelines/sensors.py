@@ -10,6 +10,7 @@ from core.state import StateDatabase
 from core.table_store import TableStore
 from features.fact_store import linked_months, stale_months
 from features.linked_facts import LinkedFacts
+from models.monitoring.kept import Wanted, wanted_since
 from pipelines.asset_style import asset_key
 from pipelines.workplace import blueprint
 from sources.month_intake import waiting_months
@@ -65,3 +66,59 @@ def _joins(store: TableStore, state: StateDatabase) -> Iterator[dg.RunRequest]:
                     partition_key=str(month),
                     asset_selection=[asset_key("facts", definition.subject, definition.facts)],
                 )
+
+
+def monitoring_triggers(home: Callable[[], Path]) -> dg.SensorDefinition:
+    """Start the training that monitoring asked for, and name the reviews that people have to do. It never signs or promotes: what
+    is trained stands in dev until people have signed it."""
+
+    @dg.sensor(
+        name="monitoring_triggers",
+        asset_selection=dg.AssetSelection.groups("labels", "models"),
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Retraining and reviews that monitoring asks for. 监测触发的重训与复核请求，从不自行上线。",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings = Settings.load(home())
+        if not settings.home.is_dir():
+            yield dg.SkipReason(f"{settings.home} does not exist yet")
+            return
+        state = StateDatabase(settings.state_url)
+        state.migrate()
+        found = wanted_since(state, int(context.cursor or 0))
+        trainings = {_training_key(each): each for each in found if each.response == "retrain"}
+        known = blueprint().models
+        for key, each in trainings.items():
+            if each.model in known:
+                yield _training(key, each)
+        reviews = [
+            f"{each.version} of {each.month}: {each.code}" for each in found if each.response == "review"
+        ]
+        if reviews:
+            context.log.warning("review wanted / 请求复核: " + "; ".join(reviews))
+        if not trainings:
+            told = "review wanted: " + "; ".join(reviews) if reviews else "monitoring asks for nothing new"
+            yield dg.SkipReason(told)
+        if found:
+            context.update_cursor(str(found[-1].event_no))
+
+    return sensor
+
+
+def _training_key(wanted: Wanted) -> str:
+    """One run per version and month, however many reasons: Dagster drops a key it has seen, also where its cursor was reset."""
+    return f"retrain/{wanted.version}/{wanted.month}"
+
+
+def _training(key: str, wanted: Wanted) -> dg.RunRequest:
+    model = blueprint().models[wanted.model]
+    return dg.RunRequest(
+        run_key=key,
+        partition_key=wanted.month,
+        asset_selection=[
+            asset_key("labels", model.subject, model.label.kind),
+            asset_key("models", model.subject, model.name),
+        ],
+        tags={"gscene/reason": wanted.code, "gscene/version": wanted.version},
+    )

@@ -14,7 +14,7 @@ from models.monitoring.pictures import (
     rates_over_months,
 )
 from models.monitoring.triggers import Decision, TriggerPolicy
-from models.report_blocks import Block, Cell, Paragraph, Part, Picture, Table
+from models.report_blocks import Block, Cell, Paragraph, Part, Table
 
 #: Features told, largest movers first.
 TOP = 15
@@ -83,8 +83,8 @@ def stability_blocks(monitored: Monitored, history: Mapping[str, Monitored]) -> 
             )
         ),
         _listed(_b("稳定性", "Stability"), monitored, STABILITY),
-        Picture(_b("评分漂移", "Score drift"), draw(drift_over_months, history), _b("各月 PSI", "PSI by month")),
-        Picture(_b("等级分布", "Grades"), draw(grades_over_months, history), _b("各月等级占比", "Share of grades by month")),
+        draw(_b("评分漂移", "Score drift"), _b("各月 PSI", "PSI by month"), drift_over_months, history),
+        draw(_b("等级分布", "Grades"), _b("各月等级占比", "Share of grades by month"), grades_over_months, history),
         _table(
             _b("漂移最大的特征", "Features that moved most"), monitored.of("feature_psi")[:TOP], _b("特征", "feature"),
             _b("PSI", "PSI"), ".4f", _b("偶然性上限", "limit of chance"),
@@ -105,11 +105,11 @@ def outcome_blocks(monitored: Monitored, history: Mapping[str, Monitored]) -> tu
     blocks: list[Block] = [
         _listed(_b("表现", "Performance"), monitored, OUTCOMES),
         Paragraph(ASSUMPTIONS),
-        Picture(
-            _b("区分度", "Discrimination"), draw(performance_over_months, history),
-            _b("预期与实际 AUC", "Expected and realised AUC"),
+        draw(
+            _b("区分度", "Discrimination"), _b("预期与实际 AUC", "Expected and realised AUC"),
+            performance_over_months, history,
         ),
-        Picture(_b("违约率", "Rates"), draw(rates_over_months, history), _b("预测与实际违约率", "Predicted and observed rate")),
+        draw(_b("违约率", "Rates"), _b("预测与实际违约率", "Predicted and observed rate"), rates_over_months, history),
     ]  # fmt: skip
     vintages = [each.about for each in monitored.of("vintage_observed")]
     if not vintages:
@@ -185,7 +185,9 @@ def _migration(moves: Sequence[Measure]) -> Table:
     counts = {each.about: each.events or 0 for each in moves}
     grades = sorted({int(grade) for about in counts for grade in about.split(">")})
     columns = (_b("上月等级", "grade last month"), *(_b(f"→ {grade}", f"→ {grade}") for grade in grades))
-    rows = tuple((str(a), *(counts.get(f"{a}>{b}", 0) for b in grades)) for a in grades)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (str(a), *(counts.get(f"{a}>{b}", 0) for b in grades)) for a in grades
+    )
     return Table(_b("等级迁移", "Grade migration"), columns, rows, ("", *[",d"] * len(grades)))
 
 
@@ -219,7 +221,7 @@ def _grades(monitored: Monitored, vintage: str) -> Table:
         name: {each.about: each for each in monitored.of(name) if each.about.startswith(f"{vintage}/")}
         for name in ("grade_predicted", "grade_observed", "grade_jeffreys", "grade_binomial")
     }
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             about.partition("/")[2], each.n, each.events, told["grade_predicted"][about].value, each.value,
             told["grade_jeffreys"][about].value, told["grade_jeffreys"][about].chance, told["grade_binomial"][about].value,

@@ -67,8 +67,8 @@ def early_delinquency(
         ),
     ]  # fmt: skip
     if min(hits, n - hits) >= 2:
-        told = auc_interval(late.astype(np.int8), both["pd"].to_numpy())
-        found.append(Measure("early_auc", told.auc, n, about, low=told.low, high=told.high, events=hits))
+        ranks = auc_interval(late.astype(np.int8), both["pd"].to_numpy())
+        found.append(Measure("early_auc", ranks.auc, n, about, low=ranks.low, high=ranks.high, events=hits))
     return found
 
 

@@ -87,6 +87,32 @@ def keep_month(
     return Kept(monitored, decisions, html, table, events)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A review or retraining that monitoring asked for; `event_no`: its link of the audit chain."""
+
+    event_no: int
+    response: str
+    model: str
+    version: str
+    month: str
+    code: str
+
+
+def wanted_since(state: StateDatabase, event_no: int) -> list[Wanted]:
+    """Reviews and retrainings asked for after an event of the audit chain, in order."""
+    responses = {action: response for response, action in ACTIONS.items() if response != "told"}
+    query = select(AuditEvent).where(AuditEvent.event_no > event_no, AuditEvent.action.in_(list(responses)))
+    with state.session() as session:
+        return [
+            Wanted(
+                event.event_no, responses[event.action], event.details["model"], event.details["version"],
+                event.details["month"], event.details["code"],
+            )
+            for event in session.scalars(query.order_by(AuditEvent.event_no))
+        ]  # fmt: skip
+
+
 def record_events(
     state: StateDatabase,
     clock: Clock,

@@ -95,8 +95,8 @@ class Monitored:
         names = [each.name for each in fields(Measure)]
         told = tuple(Measure(**{name: row[name] for name in names}) for row in rows)
         first = rows[0]
-        shared = (
+        version, bundle, reference, cutoff = (
             str(first[name])
             for name in ("model_version", "bundle_sha256", "reference_month", "knowledge_cutoff")
         )
-        return cls(model, month, *shared, told)
+        return cls(model, month, version, bundle, reference, cutoff, told)

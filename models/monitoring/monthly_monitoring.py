@@ -112,7 +112,8 @@ def monitor_month(
     withdrawn.
     """
     require_past(clock, as_of, settings.cutoff_days)
-    scores = _scores(store, state, definition, as_of)
+    scores = _scores(store, definition, as_of)
+    require_fresh_content(state, store, (score_table(definition), str(as_of)))
     version = str(scores["model_version"].iloc[0])
     bundle = _bundle(state, settings, definition.name, version)
     use = entitlements.for_use(as_of)
@@ -141,7 +142,7 @@ def monitor_month(
     assert now is not None, "scores are fresh, so their features are there"
     earlier = read_monitored(store, definition, as_of.plus(-1))
     found = [
-        *_score_drift(store, state, definition, as_of, scores, then, bundle.scale.count),
+        *_score_drift(store, definition, as_of, scores, then, bundle.scale.count),
         *([Measure("features_moved", None)] if reference is None else feature_drift(reference, now)),
         *source_drift(
             None if reference is None else reference.without, without_source(now, names, sources), len(now)
@@ -159,15 +160,13 @@ def monitor_month(
     )  # fmt: skip
 
 
-def _scores(
-    store: TableStore, state: StateDatabase, definition: ModelDefinition, month: Month
-) -> pd.DataFrame:
+def _scores(store: TableStore, definition: ModelDefinition, month: Month) -> pd.DataFrame:
+    """Scores as they were given then: those of earlier months stay what they were when their features are made anew."""
     table = score_table(definition)
     if not store.exists(table) or str(month) not in store.partitions(table):
         raise GsceneError(
             f"{definition.name} has no scores of {month}.", f"Run the asset {table} for {month} first."
         )
-    require_fresh_content(state, store, (table, str(month)))
     scores = store.read(table, [str(month)]).to_pandas()
     if not len(scores):
         raise GsceneError(
@@ -191,7 +190,6 @@ def _bundle(state: StateDatabase, settings: Settings, name: str, told: str) -> B
 
 def _score_drift(
     store: TableStore,
-    state: StateDatabase,
     definition: ModelDefinition,
     as_of: Month,
     scores: pd.DataFrame,
@@ -210,7 +208,7 @@ def _score_drift(
     grade_share = grade_shares(scores["grade"].to_numpy(dtype=np.int64), grades)
     month = str(as_of.plus(-1))
     if month in store.partitions(score_table(definition)):
-        before = _scores(store, state, definition, as_of.plus(-1))
+        before = _scores(store, definition, as_of.plus(-1))
         if before["model_version"].iloc[0] == scores["model_version"].iloc[0]:
             drift = score_drift(
                 "score_psi_previous", before["points"].to_numpy(dtype=np.float64), points, month
@@ -240,7 +238,7 @@ def _early(
         return []
     if str(vintage) not in store.partitions(score_table(definition)):
         return []
-    scores = _scores(store, state, definition, vintage)
+    scores = _scores(store, definition, vintage)
     cutoff = pd.Timestamp(knowledge_cutoff(as_of, entitlements.cutoff_days))
     schema = entitlements.contracts[TABLE].schema()
     use = entitlements.for_use(as_of)
@@ -268,7 +266,7 @@ def _outcomes(
     trained, found = _trained_auc(bundle), []
     for vintage in ready[-VINTAGES:]:
         require_fresh_content(state, store, (table, str(vintage)), label_recipe(label))
-        scores = _scores(store, state, definition, vintage)
+        scores = _scores(store, definition, vintage)
         outcomes = read_labels(store, definition.subject, label, [vintage])
         found += backtest(realised(str(vintage), scores, outcomes), trained)
     tendency = bundle.card.calibration.central_tendency

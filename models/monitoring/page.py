@@ -41,7 +41,7 @@ def page(
 
 
 def _kind(block: object) -> str:
-    return {Paragraph: "paragraph", Table: "table", Picture: "picture"}[type(block)]  # type: ignore[index]
+    return {Paragraph: "paragraph", Table: "table", Picture: "picture"}[type(block)]
 
 
 def _cell(value: Cell, form: str) -> str:

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core.definition_file import Bilingual
 from models.monitoring.measure import Measure, Monitored
-from models.report_pictures import BLUE, GRID, INK, ORANGE, SOFT
+from models.report import drawing
+from models.report.drawing import BLUE, ORANGE, SOFT
+from models.report_blocks import Picture
 
 History = Mapping[str, Monitored]
 
+#: Inches.
+SIZE = (7.2, 2.8)
 
-def draw(painter: Callable[[Any, History], None], history: History) -> bytes:
-    """One SVG; the same months give the same bytes."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "gscene", "font.family": "DejaVu Sans", "font.size": 9, "axes.edgecolor": SOFT,
-        "axes.labelcolor": INK, "text.color": INK, "xtick.color": SOFT, "ytick.color": SOFT, "axes.spines.top": False,
-        "axes.spines.right": False, "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "legend.frameon": False,
-    }  # fmt: skip
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
+def draw(
+    title: Bilingual, alt: Bilingual, painter: Callable[[Any, History], None], history: History
+) -> Picture:
+    """A picture over months; the same months give the same bytes."""
+
+    def onto(axes: Any) -> None:
         # Text axes stand in the order in which months are first seen: all of them, before anything is drawn.
         vintages = {told.about for each in history.values() for told in each.of("vintage_observed")}
         axes.xaxis.update_units(sorted(vintages | set(history)) if painter in OF_VINTAGES else list(history))
         painter(axes, history)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+
+    return drawing.draw(title, alt, onto, SIZE)
 
 
 def drift_over_months(axes: Any, history: History) -> None:

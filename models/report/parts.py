@@ -30,6 +30,7 @@ from models.report.testing import design_blocks
 from models.report.words import both
 from models.report_blocks import Block, Paragraph, Part
 from models.sampling.sample_blocks import sample_blocks
+from models.training_blocks import training_blocks
 from models.training_record import TrainingRecord
 from models.validation.finding import worst
 
@@ -49,7 +50,7 @@ def _explanation(record: TrainingRecord, circumstances: Circumstances) -> tuple[
 PARTS: dict[Part, tuple[OfRecord, ...]] = {
     Part.PURPOSE: (),
     Part.DATA: (time_blocks, _of_sample),
-    Part.SOUNDNESS: (method_blocks, choice_blocks, scorecard_blocks),
+    Part.SOUNDNESS: (method_blocks, choice_blocks, scorecard_blocks, training_blocks),
     Part.TESTING: (design_blocks, family_blocks("leakage", "stress")),
     Part.OUTCOMES: (
         performance_blocks,

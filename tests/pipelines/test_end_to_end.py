@@ -461,7 +461,9 @@ def test_reasons_are_told_of_the_shipped_models(province: Province, kind: Subjec
     """With the shipped catalogue, sentences and exclusions, for subjects that were scored."""
     at, definition = province.workplace, province.workplace.blueprint.models[f"{kind}_risk"]
     feature_set = at.blueprint.feature_sets[definition.feature_set]
-    scored = at.store.read(f"scores/{kind}/{kind}_risk", [str(AS_OF)], ["subject_no", "pd"]).to_pandas().head(60)
+    scored = (
+        at.store.read(f"scores/{kind}/{kind}_risk", [str(AS_OF)], ["subject_no", "pd"]).to_pandas().head(60)
+    )
     tokens = at.registry(kind).subject_ids(scored["subject_no"].to_numpy()).to_pylist()
     told = ask_reasons(
         definition, feature_set, AS_OF, tokens, actor="Wang Fang", reason="test", store=at.store, state=at.state,
@@ -487,12 +489,21 @@ def test_the_example_policies_can_be_studied(province: Province, kind: SubjectKi
         version = trained_versions(session, definition.name)[-1]
     bundle = load_bundle(at.settings.home / version.bundle, version.bundle_sha256)
     judged = judged_scores(
-        definition, feature_set, [bundle], store=at.store, state=at.state, entitlements=at.entitlements(kind), threads=1
+        definition,
+        feature_set,
+        [bundle],
+        store=at.store,
+        state=at.state,
+        entitlements=at.entitlements(kind),
+        threads=1,
     )
     study = study_policy(policy, judged)
     measured = bundle.card.record["steps"]["split: out-of-time rows"]
     assert not study.seen and study.rows == measured > 50
-    assert sum(counts[2] for counts in study.outcomes.values()) == bundle.card.record["steps"]["split: out-of-time events"]
+    assert (
+        sum(counts[2] for counts in study.outcomes.values())
+        == bundle.card.record["steps"]["split: out-of-time events"]
+    )
 
 
 # -- screening ---------------------------------------------------------------------------------------------------------
