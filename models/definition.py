@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -232,7 +231,7 @@ class ModelDefinition(Definition):
             return self.label.wanted
         return isinstance(self.label, CampaignResponseLabel)
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Hash of the whole definition."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

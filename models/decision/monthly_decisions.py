@@ -16,7 +16,7 @@ import pyarrow as pa
 from core.audit import record
 from core.clock import Clock
 from core.derivation import require_fresh_content
-from core.errors import GsceneError
+from core.errors import GateRefused, GsceneError
 from core.months import Month
 from core.person import actor_name
 from core.purpose import Purpose
@@ -82,15 +82,22 @@ def decide_applications(
         registered = policy_in_force(session, settings, definition.name, on)
     policy = registered.policy
     check_policy(policy, registered.file, definition, feature_set)
-    version, signed = require_sign_off(state, settings, definition.name, as_of, clock)
+    _, signed = require_sign_off(state, settings, definition.name, as_of, clock)
     scored = (score_table(definition), str(as_of))
-    require_fresh_content(state, store, scored, version.bundle_sha256)
+    require_fresh_content(state, store, scored)
     require_fresh_content(
         state, store, (feature_set.table, str(as_of)), feature_recipe(feature_set, entitlements.contracts)
     )
     usable = usable_features(store, feature_set, [as_of], Purpose.RISK, entitlements.for_use(as_of)).frame
     features = usable.reset_index(level="as_of", drop=True)
-    scores = store.read(*_one(scored), ["subject_no", "points", "grade"]).to_pandas().set_index("subject_no")
+    wanted = ["subject_no", "points", "grade", "model_version"]
+    scores = store.read(*_one(scored), wanted).to_pandas().set_index("subject_no")
+    name = signed.name + signed.mark
+    if (scores.pop("model_version") != name).any():
+        raise GateRefused(
+            f"{scored[0]} of {as_of} was made by another version than {name}, which is in force.",
+            f"Run the asset {scored[0]} for {as_of}, then this.",
+        )
     scores = scores[scores.index.isin(features.index)]
     decided = decide(policy, scores["points"].to_numpy(), features.loc[scores.index])
     texts = {veto.rule: veto.text for veto in policy.vetoes}
@@ -101,7 +108,7 @@ def decide_applications(
     )
     numbers = registry.numbers(pa.array(asked, pa.string()), add=False)
     places = scores.index.get_indexer(pd.Index(numbers))
-    name, lines = signed.name + signed.mark, []
+    lines = []
     counts = dict.fromkeys([*(str(each) for each in Outcome), *texts, NO_SCORE], 0)
     for token, place in zip(asked, places.tolist(), strict=True):
         rules = decided.rules(place) if place >= 0 else [NO_SCORE]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.definition_file import Bilingual
 from core.progress import Progress
+from models.explanation.explain import explain
 from models.labelled_table.question import Question
 from models.labelled_table.table_sample import TableSample, build_table_sample
 from models.labelled_table.trusted_labels import flips_against_trusted
@@ -79,8 +80,10 @@ def train_on_table(
     record, judged = train_judged(
         made.definition, made.sample, dict(made.signs), inputs, plan=made.plan, threads=threads, progress=progress
     )  # fmt: skip
-    with progress.stage("sample report and validation", 2) as stage:
+    with progress.stage("sample report, explanation and validation", 3) as stage:
         record = _with_sample(record, made, threads)
+        stage.advance()
+        record = replace(record, explanation=explain(record, judged, threads))
         stage.advance()
         once, around = _once_a_subject(judged, made.codes)
         found = validate_training(record, once, around, threads)

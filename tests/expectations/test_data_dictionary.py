@@ -79,7 +79,7 @@ def test_a_table_says_what_it_promises_and_who_feeds_it(html: str) -> None:
     for told in ("书面同意", "written consent", "18 / 40", "模拟市税务平台 个人所得税扣缴", "payer_subject_id", "敏感", "元",
                  "0 – 2,000,000", "稿酬", "公共数据授权运营"):  # fmt: skip
         assert told in article, told
-    assert "尚无来源" in html[html.index('<article id="tax_payment"') :][:9000]
+    assert "尚无来源" in html[html.index('<article id="tax_registration"') :][:9000]
 
 
 def test_texts_cant_break_the_page(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def some_world() -> World:
     return sorted([*first, *second], key=lambda item: item.at)
 
 
+def interruptible() -> None:
+    """Ctrl-C interrupts also where whoever started the tests had it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run(root: Path) -> None:
     """Fold and make features, a line a step."""
     store, world = TableStore(root), some_world()
@@ -47,4 +53,5 @@ def tables() -> dict[str, list[Month]]:
 
 
 if __name__ == "__main__":
+    interruptible()
     run(Path(sys.argv[1]))

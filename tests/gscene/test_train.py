@@ -61,7 +61,8 @@ def test_by_time_it_reports_everything_and_no_rows(tmp_path: Path, capsys: Captu
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert names == [
         "bundle.evidence/validation.json", "bundle/golden.json", "bundle/lightgbm.txt", "bundle/model.json",
-        "bundle/scorecard.json", "columns.json", "report.html", "sample.json",
+        "bundle/scorecard.json", "card.json", "columns.json", "report.en.docx", "report.html", "report.json", "report.xlsx",
+        "report.zh.docx", "sample.json",
     ]  # fmt: skip
     card = json.loads((out / "bundle" / "model.json").read_text())
     assert card["notice"]["en"].startswith("Trained on a table alone")

@@ -381,6 +381,8 @@ def train_champion(
             "label": {"kind": "bank_outcome", "version": 1}, "split": {"kind": "repeated_cv", "folds": 3, "repeats": 1},
             "scorecard": {"max_features": 6, "max_bins": 5, "prior_rows": 5.0}, "min_bads": 10,
             "lightgbm": {"rounds": 10, "learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 20},
+            # Every feature counts: scores must move where one of them does.
+            "selection": None, "tuning": None,
         }
     )  # fmt: skip
     sample = Sample(frame[told], frame["subject_no"].to_numpy(), np.full(len(frame), str(as_of)), y)
