@@ -130,17 +130,22 @@ def test_a_worker_checks_the_bundle_once_and_refuses_another(tmp_path: Path) -> 
 def on_cluster(home: str, master: str) -> None:
     """What a process of its own computes on the cluster of the home: features of made-up facts, and scores."""
     from tests.features.test_spark_catalogue import AS_OF as MONTH
-    from tests.features.test_spark_catalogue import CATALOGUE
 
     folder = Path(home)
     place = SparkPlace(master, "512m", folder / "spark")
-    made = SparkEngine(place).chunks(
-        TableStore(folder / "facts"), CATALOGUE["resident_monthly"], MONTH, 5, None, None
-    )
+    made = SparkEngine(place).chunks(TableStore(folder / "facts"), some_features(), MONTH, 5, None, None)
     pa.concat_tables(list(made)).to_pandas().to_parquet(folder / "features.parquet")
     told = scored(SparkScorer(place), TableStore(folder / "lake"), folder / "bundle")
     told.scores.to_parquet(folder / "scores.parquet")
     (folder / "without_any.json").write_text(json.dumps(told.ineligible.without_any))
+
+
+def some_features() -> FeatureSet:
+    """Every eighth feature of residents; all of them are compared on local[2] (`tests/features/test_spark_catalogue.py`)."""
+    from tests.features.test_spark_catalogue import CATALOGUE
+
+    whole = CATALOGUE["resident_monthly"]
+    return FeatureSet(whole.name, whole.subject, whole.title, whole.features[::8], whole.facts)
 
 
 def computing(home: Path, port: str, limit: int = 60) -> str:
@@ -191,9 +196,9 @@ def addresses(processes: list[int]) -> set[str]:
 def test_a_cluster_on_loopback_gives_the_same_and_leaves_nothing_behind(tmp_path: Path) -> None:
     from tests.features.spark_parity import apart
     from tests.features.test_spark_catalogue import AS_OF as MONTH
-    from tests.features.test_spark_catalogue import CATALOGUE, made_up_facts
+    from tests.features.test_spark_catalogue import made_up_facts
 
-    facts = made_up_facts(tmp_path / "facts", CATALOGUE["resident_monthly"])
+    facts = made_up_facts(tmp_path / "facts", some_features())
     store = stored_features(tmp_path / "lake")
     write_bundle(shipping(CandidateKind.LIGHTGBM), tmp_path / "bundle")
     with socket.socket() as probe:
@@ -235,7 +240,7 @@ def test_a_cluster_on_loopback_gives_the_same_and_leaves_nothing_behind(tmp_path
         time.sleep(0.2)
     assert marked(mark) == {}
     assert not (tmp_path / "spark" / "conf").exists() and not (tmp_path / "spark" / "cluster.json").exists()
-    ours = feature_table(facts, CATALOGUE["resident_monthly"], MONTH).to_pandas().set_index("subject_no")
+    ours = feature_table(facts, some_features(), MONTH).to_pandas().set_index("subject_no")
     assert apart(ours, pd.read_parquet(tmp_path / "features.parquet").set_index("subject_no")) == []
     local = scored(LocalScorer(1), store, tmp_path / "bundle")
     theirs = pd.read_parquet(tmp_path / "scores.parquet")
