@@ -25,6 +25,12 @@ _FATES = {
 }
 
 
+_NO_FEATURE = Bilingual(
+    zh="没有特征达到入选标准，评分卡为平均水平。",
+    en="No feature met the rule of selection: the scorecard is the base rate.",
+)
+
+
 def training_blocks(record: TrainingRecord) -> tuple[Block, ...]:
     """Selection, search of parameters and the scorecard's bins, in this order; what the training didn't do is left out."""
     blocks: list[Block] = []
@@ -32,7 +38,7 @@ def training_blocks(record: TrainingRecord) -> tuple[Block, ...]:
         blocks += _selection(record.search.selection)
     if record.search is not None and record.search.tuning is not None:
         blocks += _tuning(record.search.tuning)
-    return (*blocks, _bins(record.scorecard))
+    return (*blocks, _bins(record.scorecard) if record.scorecard.bins else Paragraph(_NO_FEATURE))
 
 
 def _selection(selection: Selection) -> list[Block]:
@@ -66,6 +72,7 @@ def _selection(selection: Selection) -> list[Block]:
             for f in selection.features[:LISTED]
         ),
         ("", ".3f", ".3f", ".2g", "", ""),
+        folded=True,
     )
     return [text, fates, listed]
 

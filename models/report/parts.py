@@ -24,7 +24,7 @@ from models.report.outcomes import (
 )
 from models.report.purpose import head_facts, purpose_blocks
 from models.report.signatures import signature_blocks
-from models.report.soundness import choice_blocks, feature_blocks, method_blocks, scorecard_blocks
+from models.report.soundness import choice_blocks, feature_blocks, method_blocks
 from models.report.stability import stability_pictures
 from models.report.testing import design_blocks
 from models.report.words import both
@@ -50,7 +50,7 @@ def _explanation(record: TrainingRecord, circumstances: Circumstances) -> tuple[
 PARTS: dict[Part, tuple[OfRecord, ...]] = {
     Part.PURPOSE: (),
     Part.DATA: (time_blocks, _of_sample),
-    Part.SOUNDNESS: (method_blocks, choice_blocks, scorecard_blocks, training_blocks),
+    Part.SOUNDNESS: (method_blocks, choice_blocks, training_blocks),
     Part.TESTING: (design_blocks, family_blocks("leakage", "stress")),
     Part.OUTCOMES: (
         performance_blocks,

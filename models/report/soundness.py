@@ -81,46 +81,9 @@ def feature_blocks(record: TrainingRecord, circumstances: Circumstances) -> tupl
             "The sign says how the probability of the event moves as the value rises; declared signs are constraints in LightGBM "
             "and monotone bins in the scorecard.",
         ),
+        folded=True,
     )  # fmt: skip
     return (importance(record), table)
-
-
-def scorecard_blocks(record: TrainingRecord) -> tuple[Block, ...]:
-    """The scorecard bin by bin."""
-    unseen = {bins.name for bins in record.scorecard.bins if not bins.missing_seen}
-    rows: list[tuple[Cell, ...]] = []
-    for entry in record.scorecard.points_table():
-        rows += _bins(entry, entry["feature"] in unseen)
-    if not rows:
-        return (
-            Paragraph(
-                both(
-                    "没有特征达到入选标准，评分卡为平均水平。",
-                    "No feature met the rule of selection: the scorecard is the base rate.",
-                )
-            ),
-        )
-    table = Table(
-        both(
-            "评分卡（校准前，相对平均水平）", "The scorecard, points against the base rate before calibration"
-        ),
-        (both("特征", "feature"), both("分箱", "bin"), both("分值", "points")),
-        tuple(rows),
-        ("", "", "+.1f"),
-    )
-    return (table,)
-
-
-def _bins(entry: dict[str, Any], never_missing: bool) -> list[tuple[Cell, ...]]:
-    edges, name = entry["upper_edges"], entry["feature"]
-    bounds = [f"≤ {edge:g}" for edge in edges] + [f"> {edges[-1]:g}" if edges else "–"]
-    missing = both("缺失", "missing")
-    if never_missing:
-        missing = both("缺失（训练中未出现，按零）", "missing (never seen in training: zero)")
-    rows: list[tuple[Cell, ...]] = [
-        (name, same(bound), points) for bound, points in zip(bounds, entry["points"], strict=True)
-    ]
-    return [*rows, (name, missing, entry["missing_points"])]
 
 
 def _plain(value: Any) -> Cell:

@@ -96,13 +96,13 @@ def test_soundness_names_every_feature_with_sign_and_the_choice() -> None:
     assert EVIL in column(features, "title")
     chosen = table(report(), Part.SOUNDNESS, "The choice").rows[0]
     assert chosen[1:4] == (record().choice.difference, record().choice.low, record().choice.high)
-    points = table(report(), Part.SOUNDNESS, "The scorecard")
+    points = table(report(), Part.SOUNDNESS, "Bins of the scorecard")
     told = [
         value
         for entry in record().scorecard.points_table()
         for value in (*entry["points"], entry["missing_points"])
     ]
-    assert column(points, "points") == told
+    assert column(points, "points") == pytest.approx(told, abs=0.05), "as rounded in the card"
 
 
 def test_outcomes_show_both_candidates_grades_and_bands() -> None:
