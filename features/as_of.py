@@ -55,8 +55,8 @@ def features_at(
         for name, definition in feature_set.facts.items()
     }
     subjects = max((source.subjects() for source in sources.values()), default=0)
-    plan = Plan(feature_set, as_of, min(chunk, subjects))
     cutoffs = [moment(known_at or knowledge_cutoff(month, cutoff_days)) for month in as_of]
+    plan = Plan(feature_set, as_of, cutoffs, min(chunk, subjects))
     masks = [None if consents is None else consents[month] for month in as_of]
     counts = [ineligible[month] if isinstance(ineligible, Mapping) else ineligible for month in as_of]
     for low in range(0, subjects, chunk):
@@ -65,7 +65,7 @@ def features_at(
             name: [source.blocks(month, low, high, plan.measures_at(name, month)) for month in plan.months]
             for name, source in sources.items()
         }
-        yield from _features(plan, _Chunk(low, high, blocks), cutoffs, masks, counts)
+        yield from _features(plan, _Chunk(low, high, blocks), masks, counts)
 
 
 def feature_table(
@@ -109,8 +109,14 @@ def _months_looked_at(feature_set: FeatureSet, as_of: Sequence[Month]) -> list[M
 class Plan:
     """What as-of months of a feature set need of the facts, in which order, and where it is worked out."""
 
-    def __init__(self, feature_set: FeatureSet, as_of: Sequence[Month], subjects: int) -> None:
-        self.feature_set, self.as_of = feature_set, as_of
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        as_of: Sequence[Month],
+        cutoffs: Sequence[np.datetime64],
+        subjects: int,
+    ) -> None:
+        self.feature_set, self.as_of, self.cutoffs = feature_set, as_of, cutoffs
         self.months = _months_looked_at(feature_set, as_of)
         self.months_back: dict[MeasureKey, int] = {}
         groups: dict[tuple[MeasureKey, ...], list[int]] = {}
@@ -120,6 +126,17 @@ class Plan:
                 self.months_back[key] = max(self.months_back.get(key, 0), feature.months_back)
         # Features by the measures that they look at; those that share the first one follow one another.
         self.groups = sorted(groups.items())
+        # By as-of month, the same for all tiles: where each feature looks and what scales it, how much of a measure any needs.
+        self.windows = [[self.window(month, f.months_back) for f in feature_set.features] for month in as_of]
+        self.scopes = [
+            {key: self.window(month, back) for key, back in self.months_back.items()} for month in as_of
+        ]
+        self.scales = np.array(
+            [
+                [feature.scale_at(month, cutoff) for feature in feature_set.features]
+                for month, cutoff in zip(as_of, cutoffs, strict=True)
+            ]
+        )
         self.sides = [_Side(len(self.months)) for _ in range(2)]
         # Of one month a chunk of subjects is held until it is full; of several, a tile of each.
         self.span = subjects if len(as_of) == 1 else min(subjects, TILE)
@@ -230,7 +247,6 @@ class _Chunk:
 def _features(
     plan: Plan,
     chunk: _Chunk,
-    cutoffs: Sequence[np.datetime64],
     masks: Sequence[ConsentMask | None],
     counts: Sequence[Ineligible | None],
 ) -> Iterator[tuple[Month, pa.Table]]:
@@ -238,21 +254,16 @@ def _features(
         side.clear()
     facts = plan.feature_set.facts
     seen = [
-        {name: chunk.seen(name, cutoff, facts[name].absent == "zero") for name in facts} for cutoff in cutoffs
+        {name: chunk.seen(name, cutoff, facts[name].absent == "zero") for name in facts}
+        for cutoff in plan.cutoffs
     ]
-    scales = np.array(
-        [
-            [feature.scale_at(month, cutoff) for feature in plan.feature_set.features]
-            for month, cutoff in zip(plan.as_of, cutoffs, strict=True)
-        ]
-    )
     longest = [plan.window(month, plan.feature_set.months_back) for month in plan.as_of]
-    told_of = [chunk.told_of(window, cutoff) for window, cutoff in zip(longest, cutoffs, strict=True)]
+    told_of = [chunk.told_of(window, cutoff) for window, cutoff in zip(longest, plan.cutoffs, strict=True)]
     subjects = chunk.high - chunk.low
     for low in range(0, subjects, plan.span):
         high = min(low + plan.span, subjects)
         for start in range(low, high, TILE):
-            _fill_tile(plan, start // TILE, seen, scales, slice(start - low, min(start + TILE, high) - low))
+            _fill_tile(plan, start // TILE, seen, slice(start - low, min(start + TILE, high) - low))
         for place, month in enumerate(plan.as_of):
             told = {name: of[low:high] for name, of in told_of[place].items()}
             columns = plan.columns[place, :, : high - low]
@@ -264,10 +275,9 @@ def _fill_tile(
     plan: Plan,
     tile: int,
     seen: Sequence[Mapping[str, Sequence[_SeenMonth | None]]],
-    scales: np.ndarray,
     subjects: slice,
 ) -> None:
-    """Work out every feature of one tile at every as-of month into the plan's columns `subjects`; `scales` (as_of, features)."""
+    """Work out every feature of one tile at every as-of month into the plan's columns `subjects`."""
     from features.window_kernels import KERNELS
     from features.window_kernels_of_two import KERNELS_OF_TWO
 
@@ -275,14 +285,14 @@ def _fill_tile(
     for keys, places in plan.groups:
         kernels = KERNELS_OF_TWO if len(keys) == 2 else KERNELS
         sides = plan.sides[: len(keys)]
-        for at, month in enumerate(plan.as_of):
+        for at in range(len(plan.as_of)):
             for side, key in zip(sides, keys, strict=True):
-                side.lay(key, tile, seen[at][key[0]], plan.window(month, plan.months_back[key]))
+                side.lay(key, tile, seen[at][key[0]], plan.scopes[at][key])
             for place in places:
-                feature = plan.feature_set.features[place]
-                window = plan.window(month, feature.months_back)
-                values = kernels[feature.formula](*(side.rows[window] for side in sides))
-                np.multiply(values[:width], scales[at, place], out=plan.columns[at, place, subjects])
+                window = plan.windows[at][place]
+                formula = plan.feature_set.features[place].formula
+                values = kernels[formula](*(side.rows[window] for side in sides))
+                np.multiply(values[:width], plan.scales[at, place], out=plan.columns[at, place, subjects])
 
 
 def _table(

@@ -91,11 +91,6 @@ class LedgerEntry:
         """The run's page."""
         return f"/#/runs/{self.run_id}"
 
-    @property
-    def model_url(self) -> str:
-        """The version's page."""
-        return f"/#/models/{self.name}/versions/{self.model_version}"
-
     @classmethod
     def of(cls, name: str, run_id: str, model_version: str) -> LedgerEntry:
         """An entry that was made before."""

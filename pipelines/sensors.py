@@ -28,11 +28,10 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings = Settings.load(home())
-        if not settings.home.is_dir():
-            yield dg.SkipReason(f"{settings.home} does not exist yet")
+        state = _state(settings)
+        if state is None:
+            yield _no_home(settings)
             return
-        state = StateDatabase(settings.state_url)
-        state.migrate()
         waiting = waiting_months(state)
         if not waiting:
             joins = list(_joins(TableStore(settings.lake), state))
@@ -53,6 +52,19 @@ def waiting_deliveries(home: Callable[[], Path]) -> dg.SensorDefinition:
                 )
 
     return sensor
+
+
+def _state(settings: Settings) -> StateDatabase | None:
+    """The home's state database, migrated; None where there is no home yet."""
+    if not settings.home.is_dir():
+        return None
+    state = StateDatabase(settings.state_url)
+    state.migrate()
+    return state
+
+
+def _no_home(settings: Settings) -> dg.SkipReason:
+    return dg.SkipReason(f"{settings.home} does not exist yet")
 
 
 def _joins(store: TableStore, state: StateDatabase) -> Iterator[dg.RunRequest]:
@@ -81,11 +93,10 @@ def monitoring_triggers(home: Callable[[], Path]) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings = Settings.load(home())
-        if not settings.home.is_dir():
-            yield dg.SkipReason(f"{settings.home} does not exist yet")
+        state = _state(settings)
+        if state is None:
+            yield _no_home(settings)
             return
-        state = StateDatabase(settings.state_url)
-        state.migrate()
         found = wanted_since(state, int(context.cursor or 0))
         trainings = {_training_key(each): each for each in found if each.response == "retrain"}
         known = blueprint().models

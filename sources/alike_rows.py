@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from core.token_index import fixed_width
 from sources.grain import group_numbers
 
 #: An odd number whose bits are spread evenly (the golden ratio's).
@@ -39,11 +40,10 @@ def alike(marks: Sequence[np.ndarray], exact: Callable[[np.ndarray], pa.Table]) 
 
 def text_marks(texts: pa.StringArray) -> np.ndarray | None:
     """A number for each text by its bytes, uint64 (texts,); None unless all have one length of 8 bytes or more, as tokens do."""
-    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    length = int(ends[1] - ends[0]) if len(texts) else 0
-    if length < _WORD or (np.diff(ends) != length).any():
+    letters = fixed_width(texts)
+    if letters is None or letters.shape[1] < _WORD:
         return None
-    letters = np.frombuffer(texts.buffers()[2], dtype=np.uint8)[ends[0] : ends[-1]].reshape(-1, length)
+    length = letters.shape[1]
     mixed = np.zeros(len(texts), dtype=np.uint64)
     for start in (*range(0, length - _WORD, _WORD), length - _WORD):
         words = np.ascontiguousarray(letters[:, start : start + _WORD]).view(np.uint64)[:, 0]

@@ -45,10 +45,6 @@ class Encoding:
         """For JSON."""
         return {"features": [asdict(each) for each in self.features], "left_out": dict(self.left_out)}
 
-    def of_column(self, column: str) -> list[str]:
-        """Names of the features that stand on a column."""
-        return [each.name for each in self.features if each.column == column]
-
     def matrix(self, table: pd.DataFrame) -> pd.DataFrame:
         """Float64 features of a table with these columns; a missing cell is NaN in all features of its column."""
         columns = {}
