@@ -37,7 +37,7 @@ from sources.arrivals import Arrival, read_schedule, receive
 from sources.delivery import folder_of, write_manifest
 from sources.province.settings import ProvinceSettings
 from sources.province.simulate import simulate
-from tests.pipelines.test_end_to_end import AS_OF, ENTERPRISES, LISTS, MONTHS, ON, RESIDENTS, TABLES, lighter
+from tests.pipelines.small_province import AS_OF, ENTERPRISES, LISTS, MONTHS, ON, RESIDENTS, TABLES, lighter
 from tests.rights.traces import files_with
 
 pytestmark = pytest.mark.slow
