@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-import tests.sources.bad_files  # noqa: F401 - adds its kinds
+import tests.sources.bad_files
+import tests.sources.bad_workbooks  # noqa: F401 - both add their kinds
 from core.audit import verify
 from core.errors import Refusal
 from core.state import Delivery, DeliveryReceipt
