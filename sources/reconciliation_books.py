@@ -6,7 +6,6 @@ A book is a CSV file in UTF-8 with a comma, one line an entry: `entry_date` (202
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from core.errors import Refusal
-from core.money import fen
+from core.money import fen, from_fen
 from core.months import Month
 from core.subject import SHARED
 from sources.cells import Cells, days, missing, money
@@ -105,16 +104,12 @@ def write_open_orders(done: Reconciliation, path: Path) -> int:
     orders = done.cases.filter(pc.invert(settled)).sort_by(
         [("recon_date", "ascending"), ("platform_serial", "ascending")]
     )
-    yuan = {side: pa.array(_yuan(orders.column(f"{side}_amt_fen").to_numpy())) for side in ("gov", "bank")}
     table = orders.drop_columns(["gov_amt_fen", "bank_amt_fen"])
-    for side, amounts in yuan.items():
-        table = table.append_column(f"{side}_amt", amounts)
+    for side in ("gov", "bank"):
+        yuan = from_fen(orders.column(f"{side}_amt_fen").to_numpy())
+        table = table.append_column(f"{side}_amt", pc.cast(yuan, pa.string()))
     _write(table, path)
     return orders.num_rows
-
-
-def _yuan(amounts: np.ndarray) -> Sequence[str]:
-    return [f"{'-' if each < 0 else ''}{abs(each) // 100}.{abs(each) % 100:02d}" for each in amounts.tolist()]
 
 
 def _write(table: pa.Table, path: Path) -> None:
